@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* UAPI macros that BTF does not carry. */
+#ifndef TCPMIG_KERNEL_CONSTS_BPF_H
+#define TCPMIG_KERNEL_CONSTS_BPF_H
+
+#define ETH_P_IP	    0x0800
+#define ETH_P_IPV6	    0x86DD
+
+#define IP_MF		    0x2000
+#define IP_OFFSET	    0x1fff
+
+#define IPPROTO_ICMP	    1
+#define IPPROTO_TCP	    6
+#define IPPROTO_ICMPV6	    58
+
+#define ICMP_DEST_UNREACH   3
+#define ICMP_FRAG_NEEDED    4 /* a code of ICMP_DEST_UNREACH */
+#define ICMP_TIME_EXCEEDED  11
+#define ICMP_PARAMETERPROB  12
+
+#define ICMPV6_DEST_UNREACH 1
+#define ICMPV6_PKT_TOOBIG   2
+#define ICMPV6_PARAMPROB    4
+
+/*
+ * The only verdicts that mean the same under TCX (6.6) and clsact: under TCX
+ * every other number, TC_ACT_STOLEN among them, lets the packet pass.
+ */
+#define VERDICT_NEXT (-1) /* TCX_NEXT, TC_ACT_UNSPEC: the next program decides */
+#define VERDICT_DROP 2	  /* TCX_DROP, TC_ACT_SHOT */
+
+#endif

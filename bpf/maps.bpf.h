@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* All maps. Per map: who writes it, who reads it, when an entry goes. */
+#ifndef TCPMIG_MAPS_BPF_H
+#define TCPMIG_MAPS_BPF_H
+
+#include "tcpmig_shared.h"
+
+/* Migration records by slot. Written by user space (mmap), read by BPF. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TCPMIG_RULES_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct tcpmig_rule);
+} tcpmig_rules SEC(".maps");
+
+/* Prefilter. Written by user space with a rule and removed with it; read for every TCP packet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, TCPMIG_REMOTES_MAX);
+	__type(key, struct tcpmig_endpoint);
+	__type(value, struct tcpmig_remote);
+} tcpmig_remotes SEC(".maps");
+
+/*
+ * Connections by what the client sees. Made by user space (from the local
+ * sockets or a list) and by BPF from a flow's own egress, never by what comes
+ * from the network; removed with the rule. Plain HASH: nothing is ever evicted.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, TCPMIG_FLOWS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct tcpmig_flow_key);
+	__type(value, struct tcpmig_flow);
+} tcpmig_flows SEC(".maps");
+
+/* The same connections by what is on the wire, one entry a hop; life as in tcpmig_flows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, TCPMIG_FLOWS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct tcpmig_flow_key);
+	__type(value, struct tcpmig_wire);
+} tcpmig_wires SEC(".maps");
+
+/* Counters by enum tcpmig_reason. Written by BPF, read by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TCPMIG_REASONS_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} tcpmig_counters SEC(".maps");
+
+/* Counters by slot. Written by BPF, zeroed and read by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TCPMIG_RULES_MAX);
+	__type(key, __u32);
+	__type(value, struct tcpmig_rule_stats);
+} tcpmig_stats SEC(".maps");
+
+/* Not read by BPF: what attach did, so that detach undoes just that. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, TCPMIG_IFACES_MAX);
+	__type(key, __u32);
+	__type(value, struct tcpmig_iface);
+} tcpmig_ifaces SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tcpmig_meta);
+} tcpmig_meta SEC(".maps");
+
+#endif

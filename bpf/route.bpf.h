@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Where a packet goes after the rewrite. Touches no map. */
+#ifndef TCPMIG_ROUTE_BPF_H
+#define TCPMIG_ROUTE_BPF_H
+
+#include "parse.bpf.h"
+
+/* In cb[], which nobody between redirect_neigh() and the second run of the hook writes. */
+#define ROUTED_MARK_0 0x7c6d6967
+#define ROUTED_MARK_1 0x2d627066
+
+/*
+ * bpf_redirect_neigh() sends a packet through the egress hook again. True if this
+ * is that second run: the packet is done.
+ */
+static __always_inline bool routed_before(const struct __sk_buff *skb)
+{
+	return skb->cb[0] == ROUTED_MARK_0 && skb->cb[1] == ROUTED_MARK_1;
+}
+
+/*
+ * Routes the rewritten packet anew: NEW may have another next hop or another
+ * interface than OLD. The route lookup is bpf_redirect_neigh()'s own, because
+ * bpf_fib_lookup() refuses on hosts that do not forward (FWD_DISABLED).
+ * @ifindex: of the route to the new destination; 0: the packet's own.
+ * Return: verdict.
+ */
+static __always_inline int route_out(struct __sk_buff *skb, __u32 ifindex)
+{
+	if (!l2_len && (!ifindex || ifindex == skb->ifindex))
+		return VERDICT_NEXT; /* no neighbour to find on this kind of device */
+	skb->cb[0] = ROUTED_MARK_0;
+	skb->cb[1] = ROUTED_MARK_1;
+	return bpf_redirect_neigh(ifindex ?: skb->ifindex, 0, 0, 0);
+}
+
+/*
+ * Consumes the packet so that TCP counts it as sent: a redirect to an interface
+ * that does not exist frees it with NET_XMIT_SUCCESS. (TC_ACT_STOLEN would do
+ * under clsact but means "pass" under TCX, and a drop is seen by TCP.)
+ */
+static __always_inline int route_nowhere(void)
+{
+	return bpf_redirect(0, 0);
+}
+
+#endif

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <json-c/json.h>
+#include <libsmartcols/libsmartcols.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "args.h"
+#include "cleanup.h"
+#include "endpoint.h"
+#include "log.h"
+#include "output.h"
+#include "redirector.h"
+#include "session.h"
+
+/**
+ * struct listing - everything that list shows, read under the lock.
+ * @flows_of: known flows, by slot
+ */
+struct listing {
+	struct rules_view rules[TCPMIG_RULES_MAX];
+	size_t n_rules;
+	size_t flows_of[TCPMIG_RULES_MAX];
+	struct tcpmig_rule_stats stats[TCPMIG_RULES_MAX];
+	struct json_object *flows;
+	struct json_object *interfaces;
+};
+
+static const struct rules_view *rule_of_ref(const struct listing *l, __u32 ref)
+{
+	for (size_t i = 0; i < l->n_rules; i++) {
+		if (l->rules[i].ref == ref)
+			return &l->rules[i];
+	}
+	return NULL;
+}
+
+static struct json_object *json_endpoint(const struct tcpmig_endpoint *ep)
+{
+	char text[ENDPOINT_STRLEN];
+
+	return json_object_new_string(endpoint_format(ep, text));
+}
+
+/* Where the flows lead, or will: NULL while there is nothing but OLD. */
+static const struct tcpmig_endpoint *new_of(const struct rules_view *rule)
+{
+	if (rule->state == TCPMIG_ARMED)
+		return &rule->next;
+	return endpoint_same(&rule->cur, &rule->old) ? NULL : &rule->cur;
+}
+
+static struct json_object *json_new(const struct rules_view *rule)
+{
+	return new_of(rule) ? json_endpoint(new_of(rule)) : NULL;
+}
+
+static int add_flow(const struct tcpmig_flow_key *key, const struct tcpmig_flow *flow, void *ctx)
+{
+	struct listing *l = ctx;
+	const struct rules_view *rule = rule_of_ref(l, flow->ref);
+	struct json_object *json;
+
+	if (!rule)
+		return 0;
+	l->flows_of[rule->slot]++;
+	json = json_object_new_object();
+	json_object_object_add(json, "client", json_endpoint(&key->local));
+	json_object_object_add(json, "old", json_endpoint(&rule->old));
+	json_object_object_add(json, "new", json_new(rule));
+	json_object_object_add(json, "state", json_object_new_string(rules_state_name(rule)));
+	return json_object_array_add(l->flows, json);
+}
+
+static int add_iface(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx)
+{
+	struct listing *l = ctx;
+	struct json_object *json = json_object_new_object();
+
+	json_object_object_add(json, "interface", json_object_new_string(iface->name));
+	json_object_object_add(json, "ifindex", json_object_new_int64(ifindex));
+	json_object_object_add(json, "mode",
+			       json_object_new_string(redirector_mode_name(iface->mode)));
+	return json_object_array_add(l->interfaces, json);
+}
+
+static int read_tables(struct listing *l, const struct tables *t)
+{
+	int err = 0;
+
+	for (__u32 slot = 0; slot < TCPMIG_RULES_MAX; slot++) {
+		if (rules_view(t, slot, &l->rules[l->n_rules]))
+			l->n_rules++;
+	}
+	for (size_t i = 0; !err && i < l->n_rules; i++)
+		err = tables_get_stats(t, l->rules[i].slot, &l->stats[i]);
+	if (!err)
+		err = tables_each_flow(t, add_flow, l);
+	return err ? err : tables_each_iface(t, add_iface, l);
+}
+
+static struct json_object *json_rule(const struct listing *l, size_t i)
+{
+	const struct rules_view *rule = &l->rules[i];
+	struct json_object *json = json_object_new_object();
+
+	json_object_object_add(json, "old", json_endpoint(&rule->old));
+	json_object_object_add(json, "new", json_new(rule));
+	json_object_object_add(json, "state", json_object_new_string(rules_state_name(rule)));
+	json_object_object_add(json, "epoch", json_object_new_int64(rule->epoch));
+	json_object_object_add(json, "established_only",
+			       json_object_new_boolean(rule->established_only));
+	json_object_object_add(json, "flows", json_object_new_int64(l->flows_of[rule->slot]));
+	json_object_object_add(json, "packets_out", json_object_new_int64(l->stats[i].packets_out));
+	json_object_object_add(json, "packets_in", json_object_new_int64(l->stats[i].packets_in));
+	/* Nothing is kept while held: what wants to leave is dropped. */
+	json_object_object_add(json, "held_packets", json_object_new_int64(0));
+	json_object_object_add(json, "held_bytes", json_object_new_int64(0));
+	json_object_object_add(json, "dropped", json_object_new_int64(l->stats[i].dropped));
+	json_object_object_add(json, "deadline_ms", json_object_new_int64(rule->deadline_ms));
+	return json;
+}
+
+static int print_json(struct listing *l)
+{
+	struct json_object *json = json_object_new_object();
+	struct json_object *rules = json_object_new_array();
+
+	for (size_t i = 0; i < l->n_rules; i++)
+		json_object_array_add(rules, json_rule(l, i));
+	json_object_object_add(json, "rules", rules);
+	json_object_object_add(json, "flows", json_object_get(l->flows));
+	json_object_object_add(json, "interfaces", json_object_get(l->interfaces));
+	return output_json(json);
+}
+
+static int add_rule_row(struct libscols_table *table, const struct listing *l, size_t i)
+{
+	const struct rules_view *rule = &l->rules[i];
+	char old[ENDPOINT_STRLEN], new[ENDPOINT_STRLEN] = "-", deadline[32] = "-";
+	char flows[24], out[24], in[24], dropped[24];
+	const char *cells[] = {
+		old, new, rules_state_name(rule), flows, out, in, dropped, deadline
+	};
+
+	endpoint_format(&rule->old, old);
+	if (new_of(rule))
+		endpoint_format(new_of(rule), new);
+	if (rule->state != TCPMIG_ACTIVE)
+		snprintf(deadline, sizeof(deadline), "%.1f s", rule->deadline_ms / 1000.0);
+	snprintf(flows, sizeof(flows), "%zu", l->flows_of[rule->slot]);
+	snprintf(out, sizeof(out), "%llu", l->stats[i].packets_out);
+	snprintf(in, sizeof(in), "%llu", l->stats[i].packets_in);
+	snprintf(dropped, sizeof(dropped), "%llu", l->stats[i].dropped);
+	return output_table_row(table, cells, ARRAY_SIZE(cells));
+}
+
+static int print_rules(const struct listing *l)
+{
+	static const struct output_column columns[] = {
+		{ "OLD", 0 }, { "NEW", 0 }, { "STATE", 0 },   { "FLOWS", 1 },
+		{ "OUT", 1 }, { "IN", 1 },  { "DROPPED", 1 }, { "ENDS IN", 1 },
+	};
+	struct libscols_table *table = output_table_new(columns, ARRAY_SIZE(columns));
+
+	for (size_t i = 0; table && i < l->n_rules; i++) {
+		if (add_rule_row(table, l, i)) {
+			scols_unref_table(table);
+			table = NULL;
+		}
+	}
+	return table ? output_table_print(table) : log_errno(ENOMEM, "print the table");
+}
+
+static const char *json_text(struct json_object *json, const char *key)
+{
+	struct json_object *value = json_object_object_get(json, key);
+
+	return value ? json_object_get_string(value) : "-";
+}
+
+/* The rows of a JSON array of flat objects, one column a key. */
+static int print_array(struct json_object *array, const struct output_column *columns,
+		       const char *const *keys, size_t count)
+{
+	struct libscols_table *table = output_table_new(columns, count);
+	const char *cells[4];
+
+	for (size_t i = 0; table && i < json_object_array_length(array); i++) {
+		for (size_t k = 0; k < count; k++)
+			cells[k] = json_text(json_object_array_get_idx(array, i), keys[k]);
+		if (output_table_row(table, cells, count)) {
+			scols_unref_table(table);
+			table = NULL;
+		}
+	}
+	return table ? output_table_print(table) : log_errno(ENOMEM, "print the table");
+}
+
+static int print_tables(const struct listing *l)
+{
+	static const struct output_column iface_columns[] = { { "INTERFACE", 0 }, { "MODE", 0 } };
+	static const char *const iface_keys[] = { "interface", "mode" };
+	static const struct output_column flow_columns[] = {
+		{ "CLIENT", 0 }, { "OLD", 0 }, { "NEW", 0 }, { "STATE", 0 }
+	};
+	static const char *const flow_keys[] = { "client", "old", "new", "state" };
+	int status = print_array(l->interfaces, iface_columns, iface_keys, 2);
+
+	putchar('\n');
+	if (!l->n_rules)
+		puts("no rules");
+	else if (!status)
+		status = print_rules(l);
+	if (status || !log_verbosity || !json_object_array_length(l->flows))
+		return status;
+	putchar('\n');
+	return print_array(l->flows, flow_columns, flow_keys, 4);
+}
+
+static int list(const struct globals *g)
+{
+	_cleanup_free_ struct listing *l = calloc(1, sizeof(*l));
+	struct session s;
+	int err, status;
+
+	if (!l)
+		return log_errno(ENOMEM, "list");
+	l->flows = json_object_new_array();
+	l->interfaces = json_object_new_array();
+	err = session_open_quiet(&s, g->pin_dir);
+	if (!err) {
+		err = read_tables(l, &s.tables);
+		session_close(&s);
+		status = err ? log_errno(err, "read the tables") : 0;
+	} else {
+		status = err == -ENOENT ? 0 : 1; /* nothing attached: an empty list */
+	}
+	if (!status)
+		status = g->json ? print_json(l) : print_tables(l);
+	json_object_put(l->flows);
+	json_object_put(l->interfaces);
+	return status;
+}
+
+int cmd_list(struct globals *g, const struct command *self, int argc, char **argv)
+{
+	static const struct option options[] = { ARGS_GLOBAL };
+	int c, status = 0;
+
+	c = args_next(g, self, argc, argv, options, &status);
+	if (c == ARGS_STOP)
+		return status;
+	if (!args_operands(self, argc, 0, 0))
+		return 2;
+	return list(g);
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "args.h"
+#include "cleanup.h"
+#include "log.h"
+#include "output.h"
+#include "session.h"
+
+/* What the user asked for. @flows: named by --flow; empty: the local sockets. */
+struct request {
+	const char *old_text;
+	const char *new_text;
+	struct tcpmig_endpoint old;
+	struct tcpmig_endpoint new;
+	struct rules_flows flows;
+	bool established_only;
+};
+
+static int add_flow(struct request *req, const char *text)
+{
+	struct tcpmig_endpoint *grown;
+
+	grown = realloc(req->flows.local, (req->flows.count + 1) * sizeof(*grown));
+	if (!grown)
+		return log_errno(ENOMEM, "'%s'", text);
+	req->flows.local = grown;
+	if (!args_endpoint(text, &grown[req->flows.count]))
+		return 2;
+	req->flows.count++;
+	req->established_only = true;
+	return 0;
+}
+
+static int redirect(const struct request *req, struct session *s, struct rules_outcome *outcome)
+{
+	struct rules_flows flows = {};
+	struct tcpmig_owner next;
+	int err;
+
+	session_owner(s, &req->new, &next);
+	if (req->flows.count) {
+		err = rules_sweep(&s->tables);
+		return err
+			       ?: rules_redirect(&s->tables, &req->old, &next, true, &req->flows,
+						 outcome);
+	}
+	err = session_local_flows(s, &req->old, &flows);
+	if (!err)
+		err = rules_sweep(&s->tables);
+	if (!err)
+		err = rules_redirect(&s->tables, &req->old, &next, req->established_only, &flows,
+				     outcome);
+	free(flows.local);
+	return err;
+}
+
+static int report(const struct globals *g, const struct request *req,
+		  const struct rules_outcome *outcome)
+{
+	struct json_object *json;
+
+	if (outcome->taken)
+		log_note("note: %zu of %zu flows cannot be redirected: the client has other "
+			 "connections between the same addresses",
+			 outcome->taken, outcome->flows);
+	if (!g->json) {
+		printf("redirected %s to %s, %zu flow%s known\n", req->old_text, req->new_text,
+		       outcome->flows, outcome->flows == 1 ? "" : "s");
+		return 0;
+	}
+	json = json_object_new_object();
+	json_object_object_add(json, "old", json_object_new_string(req->old_text));
+	json_object_object_add(json, "new", json_object_new_string(req->new_text));
+	json_object_object_add(json, "flows", json_object_new_int64(outcome->flows));
+	json_object_object_add(json, "refused", json_object_new_int64(outcome->taken));
+	return output_json(json);
+}
+
+static int run(const struct globals *g, const struct request *req)
+{
+	struct rules_outcome outcome = {};
+	struct session s;
+	int err;
+
+	if (session_open(&s, g->pin_dir))
+		return 1;
+	err = redirect(req, &s, &outcome);
+	session_close(&s);
+	if (err == -EBUSY)
+		return log_error(
+			"'%s': armed for another address than '%s'; expected 'release' first",
+			req->old_text, req->new_text);
+	if (err)
+		return log_errno(err, "'%s': cannot redirect it to '%s'", req->old_text,
+				 req->new_text);
+	return report(g, req, &outcome);
+}
+
+int cmd_redirect(struct globals *g, const struct command *self, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "established-only", no_argument, NULL, ARG_ESTABLISHED_ONLY },
+		{ "flow", required_argument, NULL, ARG_FLOW },
+		ARGS_GLOBAL,
+	};
+	struct request req = {};
+	int c, status = 0;
+
+	while ((c = args_next(g, self, argc, argv, options, &status)) >= 0) {
+		if (c == ARG_ESTABLISHED_ONLY)
+			req.established_only = true;
+		else
+			status = add_flow(&req, optarg);
+		if (status)
+			goto out;
+	}
+	if (c == ARGS_STOP)
+		goto out;
+	status = 2;
+	if (!args_operands(self, argc, 2, 2))
+		goto out;
+	req.old_text = argv[optind];
+	req.new_text = argv[optind + 1];
+	if (args_endpoint(req.old_text, &req.old) && args_endpoint(req.new_text, &req.new) &&
+	    args_pair(req.old_text, &req.old, req.new_text, &req.new))
+		status = run(g, &req);
+out:
+	free(req.flows.local);
+	return status;
+}

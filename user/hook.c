@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "hook.h"
+#include "netlink.h"
+
+/* Numbers of the UAPI that libbpf 1.1 and the 6.1 headers of Debian 12 do not name. */
+enum { TCX_INGRESS = 46, TCX_EGRESS = 47 };
+enum { MPROG_BEFORE = 1 << 3, MPROG_AFTER = 1 << 4 };
+
+/* "tcpm" and priorities next to the wire: first of ingress, last of egress. */
+#define CLSACT_HANDLE 0x7c70
+
+/**
+ * struct direction - ingress or egress.
+ * @tcx_flags: position among other TCX programs: we want to be next to the wire
+ * @priority:  the same for clsact filters
+ */
+struct direction {
+	const char *name;
+	int tcx_type;
+	int tcx_flags;
+	enum bpf_tc_attach_point tc_point;
+	int priority;
+};
+
+static const struct direction ingress = { "ingress", TCX_INGRESS, MPROG_BEFORE, BPF_TC_INGRESS, 1 };
+static const struct direction egress = { "egress", TCX_EGRESS, MPROG_AFTER, BPF_TC_EGRESS, 49151 };
+
+static const char *link_path(const struct hook *hook, const struct direction *dir, char *buf,
+			     size_t size)
+{
+	snprintf(buf, size, "/proc/self/fd/%d/if%d_%s", hook->dir_fd, hook->ifindex, dir->name);
+	return buf;
+}
+
+/* Replaces the program of a pinned link. -ENOENT: there is none, or its device is gone. */
+static int tcx_update(const char *path, int prog_fd)
+{
+	_cleanup_close_ int link_fd = bpf_obj_get(path);
+	int err;
+
+	if (link_fd < 0)
+		return -errno;
+	if (!bpf_link_update(link_fd, prog_fd, NULL))
+		return 0;
+	err = -errno;
+	if (err != -ENOLINK)
+		return err;
+	return unlink(path) ? -errno : -ENOENT;
+}
+
+static int tcx_attach(const struct hook *hook, const struct direction *dir, int prog_fd)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = dir->tcx_flags);
+	_cleanup_close_ int link_fd = -1;
+	char path[64];
+	int err;
+
+	link_path(hook, dir, path, sizeof(path));
+	err = tcx_update(path, prog_fd);
+	if (err != -ENOENT)
+		return err;
+	link_fd = bpf_link_create(prog_fd, hook->ifindex, (enum bpf_attach_type)dir->tcx_type,
+				  &opts);
+	if (link_fd < 0)
+		return errno == EINVAL ? -EPROTONOSUPPORT : -errno;
+	return bpf_obj_pin(link_fd, path) ? -errno : 0;
+}
+
+static int tcx_detach(const struct hook *hook, const struct direction *dir)
+{
+	char path[64];
+
+	return unlink(link_path(hook, dir, path, sizeof(path))) && errno != ENOENT ? -errno : 0;
+}
+
+static bool prog_is_ours(__u32 prog_id)
+{
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(prog_id);
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
+	       !strncmp(info.name, "tcpmig_", strlen("tcpmig_"));
+}
+
+/* Return: 1: our filter is there; 0: nothing with our handle; -EEXIST: somebody else's. */
+static int clsact_query(const struct hook *hook, const struct direction *dir)
+{
+	LIBBPF_OPTS(bpf_tc_hook, tc_hook, .ifindex = hook->ifindex, .attach_point = dir->tc_point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = dir->priority);
+	int err = bpf_tc_query(&tc_hook, &opts);
+
+	if (err == -ENOENT || err == -EINVAL || err == -ENODEV) /* no filter, no qdisc, no device */
+		return 0;
+	if (err)
+		return err;
+	return prog_is_ours(opts.prog_id) ? 1 : -EEXIST;
+}
+
+static int clsact_attach(const struct hook *hook, const struct direction *dir, int prog_fd,
+			 const char **why)
+{
+	LIBBPF_OPTS(bpf_tc_hook, tc_hook, .ifindex = hook->ifindex, .attach_point = dir->tc_point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = dir->priority,
+		    .prog_fd = prog_fd, .flags = BPF_TC_F_REPLACE);
+	int ours = clsact_query(hook, dir);
+
+	if (ours < 0) {
+		*why = "another filter has our priority and handle 0x7c70";
+		return ours;
+	}
+	return bpf_tc_attach(&tc_hook, &opts);
+}
+
+static int clsact_detach(const struct hook *hook, const struct direction *dir)
+{
+	LIBBPF_OPTS(bpf_tc_hook, tc_hook, .ifindex = hook->ifindex, .attach_point = dir->tc_point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = dir->priority);
+	int ours = clsact_query(hook, dir);
+
+	if (ours <= 0)
+		return ours == -EEXIST ? 0 : ours;
+	return bpf_tc_detach(&tc_hook, &opts);
+}
+
+/*
+ * Makes the qdisc unless it is there. Recorded before it is made: a kill in
+ * between leaves a record that is wrong only if somebody else makes the next one.
+ */
+static int clsact_make_qdisc(struct tables *t, const struct hook *hook, struct tcpmig_iface *iface)
+{
+	LIBBPF_OPTS(bpf_tc_hook, tc_hook, .ifindex = hook->ifindex,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	bool ours_before = iface->made_clsact;
+	int err;
+
+	iface->made_clsact = true;
+	err = tables_set_iface(t, hook->ifindex, iface);
+	if (err)
+		return err;
+	err = bpf_tc_hook_create(&tc_hook);
+	if (err != -EEXIST)
+		return err;
+	iface->made_clsact = ours_before;
+	return tables_set_iface(t, hook->ifindex, iface);
+}
+
+static int clsact_remove_qdisc(const struct hook *hook)
+{
+	LIBBPF_OPTS(bpf_tc_hook, tc_hook, .ifindex = hook->ifindex,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	int used = netlink_clsact_in_use(hook->ifindex);
+
+	if (used)
+		return used == -ENOENT || used == -ENODEV || used == -EINVAL || used > 0 ? 0 : used;
+	return bpf_tc_hook_destroy(&tc_hook);
+}
+
+static int attach_tcx(struct tables *t, const struct hook *hook, struct tcpmig_iface *iface,
+		      int ingress_fd, int egress_fd)
+{
+	int err;
+
+	iface->mode = TCPMIG_ATTACH_TCX;
+	err = tables_set_iface(t, hook->ifindex, iface);
+	if (!err)
+		err = tcx_attach(hook, &ingress, ingress_fd);
+	return err ? err : tcx_attach(hook, &egress, egress_fd);
+}
+
+static int attach_clsact(struct tables *t, const struct hook *hook, struct tcpmig_iface *iface,
+			 int ingress_fd, int egress_fd, const char **why)
+{
+	int err;
+
+	iface->mode = TCPMIG_ATTACH_CLSACT;
+	err = clsact_make_qdisc(t, hook, iface);
+	if (!err)
+		err = clsact_attach(hook, &ingress, ingress_fd, why);
+	return err ? err : clsact_attach(hook, &egress, egress_fd, why);
+}
+
+int hook_attach(struct tables *t, const struct hook *hook, struct tcpmig_iface *iface,
+		int ingress_fd, int egress_fd, const char **why)
+{
+	bool any = !iface->mode;
+	int err;
+
+	if (iface->mode != TCPMIG_ATTACH_CLSACT) {
+		err = attach_tcx(t, hook, iface, ingress_fd, egress_fd);
+		if (err != -EPROTONOSUPPORT)
+			return err;
+		*why = "the kernel has no TCX (Linux 6.6); expected --mode clsact or auto";
+		if (!any)
+			return err;
+	}
+	return attach_clsact(t, hook, iface, ingress_fd, egress_fd, why);
+}
+
+int hook_detach(const struct hook *hook, const struct tcpmig_iface *iface)
+{
+	int err;
+
+	if (iface->mode == TCPMIG_ATTACH_TCX) {
+		err = tcx_detach(hook, &egress);
+		return err ? err : tcx_detach(hook, &ingress);
+	}
+	err = clsact_detach(hook, &egress);
+	if (!err)
+		err = clsact_detach(hook, &ingress);
+	if (!err && iface->made_clsact)
+		err = clsact_remove_qdisc(hook);
+	return err;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One interface's two hooks: TCX links (Linux 6.6) or clsact filters. Touches
+ * nothing on the hook that is not ours.
+ */
+#ifndef TCPMIG_HOOK_H
+#define TCPMIG_HOOK_H
+
+#include "tables.h"
+
+/** struct hook - an interface and the directory where its links are pinned. */
+struct hook {
+	const char *ifname;
+	int ifindex;
+	int dir_fd;
+};
+
+/**
+ * hook_attach() - hang the programs on both directions, ingress first, or replace ours there.
+ * @t:     where @iface is recorded, before anything is attached
+ * @iface: .mode 0: TCX, or clsact where the kernel has no TCX; filled
+ * @why:   on error: what failed, as a phrase (static storage); may stay as it was
+ *
+ * On error the caller calls hook_detach() if nothing was attached before.
+ * Return: 0; -EPROTONOSUPPORT: no TCX here; -EEXIST: a foreign filter has our handle; -errno.
+ */
+int hook_attach(struct tables *t, const struct hook *hook, struct tcpmig_iface *iface,
+		int ingress_fd, int egress_fd, const char **why);
+
+/**
+ * hook_detach() - remove what hook_attach() made; what is no longer there is no error.
+ * A clsact qdisc goes only if we made it and nobody else's filter is on it.
+ * Return: 0 or -errno.
+ */
+int hook_detach(const struct hook *hook, const struct tcpmig_iface *iface);
+
+#endif

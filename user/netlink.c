@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "cleanup.h"
+#include "endpoint.h"
+#include "netlink.h"
+
+#define REPLY_TIMEOUT_S 5
+
+/* Sends @nlh and runs @cb on every answer. Return: 0 or -errno. */
+static int netlink_talk(int bus, struct nlmsghdr *nlh, mnl_cb_t cb, void *ctx)
+{
+	struct timeval timeout = { .tv_sec = REPLY_TIMEOUT_S };
+	struct mnl_socket *nl = mnl_socket_open(bus);
+	char buf[32768]; /* a dump fills up to this; larger than MNL_SOCKET_BUFFER_SIZE */
+	ssize_t len;
+	int run = MNL_CB_OK;
+	int err = 0;
+
+	if (!nl)
+		return -errno;
+	nlh->nlmsg_seq = 1;
+	setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) ||
+	    mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
+		err = -errno;
+	while (!err && run > MNL_CB_STOP) {
+		len = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+		run = len < 0 ? -1 : mnl_cb_run(buf, len, 1, mnl_socket_get_portid(nl), cb, ctx);
+		if (run < 0)
+			err = -errno;
+	}
+	mnl_socket_close(nl);
+	return err;
+}
+
+struct socket_search {
+	const struct tcpmig_endpoint *remote;
+	struct rules_flows *found;
+	size_t room;
+};
+
+static void endpoint_of_diag(struct tcpmig_endpoint *ep, int family, const __be32 addr[4],
+			     __be16 port)
+{
+	if (family == AF_INET)
+		endpoint_set4(ep, addr[0], port);
+	else
+		endpoint_set6(ep, addr, port);
+}
+
+static int on_socket(const struct nlmsghdr *nlh, void *ctx)
+{
+	const struct inet_diag_msg *diag = mnl_nlmsg_get_payload(nlh);
+	struct socket_search *search = ctx;
+	struct rules_flows *found = search->found;
+	struct tcpmig_endpoint remote;
+	void *grown;
+
+	endpoint_of_diag(&remote, diag->idiag_family, diag->id.idiag_dst, diag->id.idiag_dport);
+	if (!endpoint_same(&remote, search->remote))
+		return MNL_CB_OK;
+	if (found->count == search->room) {
+		search->room = search->room ? search->room * 2 : 64;
+		grown = realloc(found->local, search->room * sizeof(*found->local));
+		if (!grown) {
+			errno = ENOMEM;
+			return MNL_CB_ERROR;
+		}
+		found->local = grown;
+	}
+	endpoint_of_diag(&found->local[found->count++], diag->idiag_family, diag->id.idiag_src,
+			 diag->id.idiag_sport);
+	return MNL_CB_OK;
+}
+
+static int dump_sockets(int family, struct socket_search *search)
+{
+	char buf[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct inet_diag_req_v2 *req;
+
+	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
+	req->sdiag_family = family;
+	req->sdiag_protocol = IPPROTO_TCP;
+	req->idiag_states = ~(1U << TCP_LISTEN | 1U << TCP_CLOSE);
+	req->id.idiag_dport = search->remote->port;
+	return netlink_talk(NETLINK_SOCK_DIAG, nlh, on_socket, search);
+}
+
+int netlink_sockets_to(const struct tcpmig_endpoint *remote, struct rules_flows *found)
+{
+	struct socket_search search = { .remote = remote, .found = found };
+	int err;
+
+	memset(found, 0, sizeof(*found));
+	err = dump_sockets(AF_INET6, &search);
+	if (!err && remote->family == AF_INET)
+		err = dump_sockets(AF_INET, &search);
+	if (err) {
+		free(found->local);
+		memset(found, 0, sizeof(*found));
+	}
+	return err;
+}
+
+static int on_route(const struct nlmsghdr *nlh, void *ctx)
+{
+	struct nlattr *attr;
+
+	mnl_attr_for_each (attr, nlh, sizeof(struct rtmsg)) {
+		if (mnl_attr_get_type(attr) == RTA_OIF)
+			*(int *)ctx = mnl_attr_get_u32(attr);
+	}
+	return MNL_CB_STOP;
+}
+
+int netlink_route(const struct tcpmig_endpoint *to)
+{
+	char buf[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct rtmsg *rtm;
+	int ifindex = 0;
+	int err;
+
+	nlh->nlmsg_type = RTM_GETROUTE;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	rtm->rtm_family = to->family;
+	if (to->family == AF_INET) {
+		rtm->rtm_dst_len = 32;
+		mnl_attr_put_u32(nlh, RTA_DST, to->addr32[3]);
+	} else {
+		rtm->rtm_dst_len = 128;
+		mnl_attr_put(nlh, RTA_DST, sizeof(to->addr), to->addr);
+	}
+	err = netlink_talk(NETLINK_ROUTE, nlh, on_route, &ifindex);
+	if (err)
+		return err;
+	return ifindex > 0 ? ifindex : -ENETUNREACH;
+}
+
+/* A filter, not only the chain or protocol entry that heads a list of them. */
+static int on_filter(const struct nlmsghdr *nlh, void *ctx)
+{
+	const struct tcmsg *tcm = mnl_nlmsg_get_payload(nlh);
+
+	if (nlh->nlmsg_type == RTM_NEWTFILTER && tcm->tcm_handle)
+		*(int *)ctx = 1;
+	return MNL_CB_OK;
+}
+
+static int dump_filters(int ifindex, __u32 parent, int *found)
+{
+	char buf[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct tcmsg *tcm;
+
+	nlh->nlmsg_type = RTM_GETTFILTER;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
+	tcm->tcm_family = AF_UNSPEC;
+	tcm->tcm_ifindex = ifindex;
+	tcm->tcm_parent = parent;
+	return netlink_talk(NETLINK_ROUTE, nlh, on_filter, found);
+}
+
+int netlink_clsact_in_use(int ifindex)
+{
+	int found = 0;
+	int err = dump_filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), &found);
+
+	if (!err)
+		err = dump_filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS), &found);
+	return err ? err : found;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What we ask the kernel's network stack by netlink (libmnl). Of the calling thread's netns. */
+#ifndef TCPMIG_NETLINK_H
+#define TCPMIG_NETLINK_H
+
+#include <stdbool.h>
+
+#include "rules.h"
+#include "tcpmig_shared.h"
+
+/**
+ * netlink_sockets_to() - local ends of all TCP sockets connected to @remote.
+ * @remote: address and port of the peer
+ * @found:  result; free() @found->local
+ *
+ * By sock_diag, in every state but LISTEN and CLOSE; v4-mapped sockets count as IPv4.
+ * Return: 0 or -errno.
+ */
+int netlink_sockets_to(const struct tcpmig_endpoint *remote, struct rules_flows *found);
+
+/**
+ * netlink_route() - the interface by which packets to @to leave.
+ * Return: ifindex (> 0), or -errno: -ENETUNREACH and -EHOSTUNREACH as connect() would.
+ */
+int netlink_route(const struct tcpmig_endpoint *to);
+
+/**
+ * netlink_clsact_in_use() - has the clsact qdisc of @ifindex any filter?
+ * Return: 1 or 0, or -errno; -ENOENT if there is no clsact.
+ */
+int netlink_clsact_in_use(int ifindex);
+
+#endif

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <json-c/json.h>
+#include <libsmartcols/libsmartcols.h>
+#include <stdio.h>
+
+#include "log.h"
+#include "output.h"
+
+static int flushed(void)
+{
+	return fflush(stdout) ? log_errno(errno, "write to stdout") : 0;
+}
+
+int output_json(struct json_object *json)
+{
+	puts(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY |
+							  JSON_C_TO_STRING_SPACED |
+							  JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(json);
+	return flushed();
+}
+
+struct libscols_table *output_table_new(const struct output_column *columns, size_t count)
+{
+	struct libscols_table *table;
+
+	scols_init_debug(0);
+	table = scols_new_table();
+	for (size_t i = 0; table && i < count; i++) {
+		if (!scols_table_new_column(table, columns[i].title, 1,
+					    columns[i].right ? SCOLS_FL_RIGHT : 0)) {
+			scols_unref_table(table);
+			return NULL;
+		}
+	}
+	return table;
+}
+
+int output_table_row(struct libscols_table *table, const char *const *cells, size_t count)
+{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+	int err = line ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !err && i < count; i++)
+		err = scols_line_set_data(line, i, cells[i]);
+	return err;
+}
+
+int output_table_print(struct libscols_table *table)
+{
+	int err = scols_print_table(table);
+
+	scols_unref_table(table);
+	return err ? log_errno(err, "print the table") : flushed();
+}

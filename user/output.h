@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The two ways in which commands answer: one JSON document, or a table for people. */
+#ifndef TCPMIG_OUTPUT_H
+#define TCPMIG_OUTPUT_H
+
+#include <stddef.h>
+
+struct json_object;
+struct libscols_table;
+
+/** output_json() - print @json on stdout and free it. Return: exit status. */
+int output_json(struct json_object *json);
+
+/** struct output_column - title and whether it holds numbers. */
+struct output_column {
+	const char *title;
+	int right;
+};
+
+/** output_table_new() - an empty table; NULL if there is no memory. */
+struct libscols_table *output_table_new(const struct output_column *columns, size_t count);
+
+/** output_table_row() - one line: as many printed cells as columns, each a string. */
+int output_table_row(struct libscols_table *table, const char *const *cells, size_t count);
+
+/** output_table_print() - on stdout; frees it. Return: exit status. */
+int output_table_print(struct libscols_table *table);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The directory in a bpffs that holds our pins, and the lock that commands take on it. */
+#ifndef TCPMIG_PINDIR_H
+#define TCPMIG_PINDIR_H
+
+#include <stdbool.h>
+
+#define PINDIR_BPFFS   "/sys/fs/bpf"
+#define PINDIR_DEFAULT PINDIR_BPFFS "/tcpmig"
+
+/**
+ * struct pindir - an open, locked pin directory.
+ * @path:    as given; not owned
+ * @fd:      the directory; carries the lock
+ * @mounted: this call mounted the bpffs
+ */
+struct pindir {
+	const char *path;
+	int fd;
+	bool mounted;
+};
+
+/**
+ * pindir_open() - open and lock; waits up to 10 s for another command.
+ * @path:   must be in a bpffs
+ * @create: make it if it is not there; mounts a bpffs on /sys/fs/bpf if @path is
+ *          below it and none is mounted
+ *
+ * Return: 0; -ENOENT: not there; -EMEDIUMTYPE: not in a bpffs; -EBUSY: another
+ * command holds the lock; another -errno.
+ */
+int pindir_open(struct pindir *dir, const char *path, bool create);
+
+/** pindir_close() - unlocks. */
+void pindir_close(struct pindir *dir);
+
+/**
+ * pindir_remove() - remove the (empty) directory; unmount the bpffs if we mounted it
+ * and nobody else has pinned anything there. Closes @dir.
+ * Return: 0 or -errno.
+ */
+int pindir_remove(struct pindir *dir);
+
+#endif

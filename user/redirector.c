@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "hook.h"
+#include "redirector.h"
+#include "rules.h"
+#include "tcpmig.skel.h"
+
+const char *redirector_mode_name(int mode)
+{
+	return mode == TCPMIG_ATTACH_TCX ? "tcx" : "clsact";
+}
+
+__u64 redirector_netns_ino(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/net", &st) ? 0 : st.st_ino;
+}
+
+/* Bytes before the network header that tc programs see, or -errno. */
+static int l2_len_of(const char *ifname)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq req = {};
+
+	if (fd < 0)
+		return -errno;
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", ifname);
+	if (ioctl(fd, SIOCGIFHWADDR, &req))
+		return -errno;
+	switch (req.ifr_hwaddr.sa_family) {
+	case ARPHRD_ETHER:
+	case ARPHRD_LOOPBACK:
+		return ETHER_HDR_LEN;
+	case ARPHRD_NONE: /* tun, WireGuard */
+	case ARPHRD_RAWIP:
+	case ARPHRD_PPP:
+		return 0;
+	}
+	return -EMEDIUMTYPE;
+}
+
+/* Maps pinned by another version are not touched: their rules may be in use. */
+static int check_pins(const struct pindir *dir, const char **why)
+{
+	struct tcpmig_meta meta;
+	struct tables t;
+	int layout = tables_layout_pinned(dir->fd);
+	int err = 0;
+
+	*why = "maps of another version of tcpmig-bpf are pinned there; detach with that version";
+	if (layout < 0)
+		return layout;
+	if (layout && layout != TCPMIG_LAYOUT)
+		return -EPROTO;
+	if (!layout || tables_open(&t, dir->fd))
+		return 0; /* nothing yet, or half-made: the load completes it */
+	if (!tables_get_meta(&t, &meta) && meta.netns_ino != redirector_netns_ino()) {
+		*why = "the pin directory serves another network namespace; choose one by "
+		       "--pin-dir";
+		err = -EXDEV;
+	}
+	tables_close(&t);
+	return err;
+}
+
+static int load(struct tcpmig **skel, const struct pindir *dir, int l2_len, const char **why)
+{
+	int err;
+
+	*why = "load the programs";
+	*skel = tcpmig__open();
+	if (!*skel)
+		return -errno;
+	(*skel)->rodata->l2_len = l2_len;
+	err = tables_set_pin_paths((*skel)->obj, dir->path);
+	if (!err)
+		err = tcpmig__load(*skel);
+	if (err == -EPERM)
+		*why = "load the programs (needs root, or CAP_BPF and CAP_NET_ADMIN)";
+	return err;
+}
+
+static int set_up_tables(struct tables *t)
+{
+	struct tcpmig_meta meta = { .layout = TCPMIG_LAYOUT, .netns_ino = redirector_netns_ino() };
+	int err = tables_set_meta(t, &meta);
+
+	return err ? err : rules_repair(t);
+}
+
+/* Entry first, hooks second: whatever a kill leaves, detach finds it by the entry. */
+static int attach_hooks(struct tables *t, const struct hook *hook, const struct tcpmig *skel,
+			struct redirector_attached *result, const char **why)
+{
+	int egress_fd = bpf_program__fd(skel->progs.tcpmig_egress);
+	int ingress_fd = bpf_program__fd(skel->progs.tcpmig_ingress);
+	struct tcpmig_iface iface;
+	int err;
+
+	result->already = !tables_get_iface(t, hook->ifindex, &iface);
+	if (result->already && result->mode && result->mode != iface.mode) {
+		*why = "it is attached in another mode; detach it first";
+		return -EEXIST;
+	}
+	if (result->already)
+		result->mode = iface.mode;
+	else
+		iface = (struct tcpmig_iface){ .mode = result->mode };
+	snprintf(iface.name, sizeof(iface.name), "%s", hook->ifname);
+	*why = "attach";
+	err = hook_attach(t, hook, &iface, ingress_fd, egress_fd, why);
+	result->mode = iface.mode;
+	if (err && !result->already) {
+		hook_detach(hook, &iface);
+		tables_del_iface(t, hook->ifindex);
+	}
+	return err;
+}
+
+static int count_iface(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx)
+{
+	(void)ifindex, (void)iface;
+	++*(size_t *)ctx;
+	return 0;
+}
+
+/* With no interface left the maps and their directory go. Closes @dir then. */
+static int remove_if_unused(struct pindir *dir)
+{
+	struct tables t;
+	size_t ifaces = 0;
+	int err = tables_open(&t, dir->fd);
+
+	if (!err) {
+		err = tables_each_iface(&t, count_iface, &ifaces);
+		tables_close(&t);
+		if (err || ifaces)
+			return err;
+	}
+	err = tables_unpin(dir->fd);
+	return err ? err : pindir_remove(dir);
+}
+
+int redirector_attach(struct pindir *dir, const char *ifname, enum redirector_mode mode,
+		      struct redirector_attached *result, const char **why)
+{
+	struct hook hook = { .ifname = ifname,
+			     .ifindex = if_nametoindex(ifname),
+			     .dir_fd = dir->fd };
+	struct tcpmig *skel = NULL;
+	struct tables t = {};
+	int l2_len;
+	int err;
+
+	*why = "no such interface in this network namespace; 'ip link' lists them";
+	if (!hook.ifindex)
+		err = -ENODEV;
+	else
+		err = check_pins(dir, why);
+	if (err)
+		goto out;
+	*why = "its kind of link layer is not supported; expected Ethernet, tun or WireGuard";
+	l2_len = l2_len_of(ifname);
+	err = l2_len < 0 ? l2_len : load(&skel, dir, l2_len, why);
+	if (err)
+		goto out;
+	err = tables_of_object(&t, skel->obj);
+	if (!err)
+		err = set_up_tables(&t);
+	*result = (struct redirector_attached){ .mode = mode };
+	if (!err)
+		err = attach_hooks(&t, &hook, skel, result, why);
+out:
+	tables_close(&t);
+	tcpmig__destroy(skel);
+	if (err && err != -EPROTO && err != -EXDEV)
+		remove_if_unused(dir);
+	return err;
+}
+
+struct detaching {
+	struct tables *t;
+	const struct pindir *dir;
+	const char *ifname; /* NULL: all */
+	size_t count;
+};
+
+static int detach_one(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx)
+{
+	struct detaching *d = ctx;
+	struct hook hook = { .ifname = iface->name, .ifindex = ifindex, .dir_fd = d->dir->fd };
+	int err;
+
+	if (d->ifname && strcmp(d->ifname, iface->name))
+		return 0;
+	err = hook_detach(&hook, iface);
+	if (err)
+		return err;
+	d->count++;
+	return tables_del_iface(d->t, ifindex);
+}
+
+int redirector_detach(struct pindir *dir, const char *ifname, size_t *count)
+{
+	struct tables t;
+	struct detaching d = { .t = &t, .dir = dir, .ifname = ifname };
+	int err = tables_open(&t, dir->fd);
+
+	*count = 0;
+	if (!err) {
+		err = tables_each_iface(&t, detach_one, &d);
+		tables_close(&t);
+	} else if (err == -ENOENT) {
+		err = 0; /* left by an attach that was killed before it attached anything */
+	}
+	*count = d.count;
+	if (err)
+		return err;
+	if (ifname && !d.count)
+		return -ENOENT;
+	return remove_if_unused(dir);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The life of a migration record: what hold, arm, go and release mean in the
+ * tables. The picture:
+ *
+ *          hold            arm(NEXT)             go
+ *   none ───────► HELD ──────────────► ARMED ─────────► ACTIVE (CUR := NEXT)
+ *     ▲            │ release,            │ release         │ hold: the next move
+ *     └────────────┘ deadline (in BPF)   │                 └──► HELD
+ *     └──────────────────────────────────┘
+ *
+ * Each change of state is one 8-byte store; all that the new state reads is
+ * written before it. Callers hold the lock of the pin directory.
+ */
+#ifndef TCPMIG_RULES_H
+#define TCPMIG_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tables.h"
+
+#define RULES_HOLD_DEFAULT_MS 30000
+#define RULES_HOLD_MAX_MS     (3600 * 1000)
+
+/** struct rules_flows - local ends of connections to OLD, made known before they talk. */
+struct rules_flows {
+	struct tcpmig_endpoint *local;
+	size_t count;
+};
+
+/**
+ * struct rules_outcome - what a change found.
+ * @slot:  of the rule
+ * @flows: connections that now belong to it
+ * @taken: of these, how many have no way to NEW because another connection of the
+ *         client uses their addresses on the wire
+ */
+struct rules_outcome {
+	__u32 slot;
+	size_t flows;
+	size_t taken;
+};
+
+/**
+ * rules_hold() - MIGRATE_WAIT: nothing leaves to OLD, no RST from there gets in.
+ * @max_ms: ends by itself after so long, 1..RULES_HOLD_MAX_MS
+ * @flows:  connections to make known; may be empty
+ *
+ * On a held rule: a new deadline. Return: 0; -EBUSY: armed; -ENOSPC: no free slot;
+ * -E2BIG: flow table full; another -errno.
+ */
+int rules_hold(struct tables *t, const struct tcpmig_endpoint *old, __u32 max_ms,
+	       enum tcpmig_hold_mode mode, const struct rules_flows *flows,
+	       struct rules_outcome *outcome);
+
+/**
+ * rules_arm() - the owner to be may talk, the current one no longer.
+ * @next:     with the interface of the route to it, or 0
+ * @lease_ms: after so long the rule is in doubt; it still holds
+ *
+ * Makes a rule where there is none. Return: 0 (also if it was armed or active for
+ * @next before); -EBUSY: armed for another; as rules_hold().
+ */
+int rules_arm(struct tables *t, const struct tcpmig_endpoint *old, const struct tcpmig_owner *next,
+	      __u32 lease_ms, const struct rules_flows *flows, struct rules_outcome *outcome);
+
+/**
+ * rules_go() - the armed rule becomes active: everything to NEXT.
+ *
+ * A move back to OLD ends the rule. Return: 0 (also if it is active for @next);
+ * -ENOENT: no rule; -EBUSY: not armed for @next.
+ */
+int rules_go(struct tables *t, const struct tcpmig_endpoint *old,
+	     const struct tcpmig_endpoint *next);
+
+/**
+ * rules_redirect() - arm and go in one, from any state.
+ * @established_only: only @flows and flows already known, no later connection
+ */
+int rules_redirect(struct tables *t, const struct tcpmig_endpoint *old,
+		   const struct tcpmig_owner *next, bool established_only,
+		   const struct rules_flows *flows, struct rules_outcome *outcome);
+
+/**
+ * rules_release() - end a hold (back to the owner before it) or a redirect (back to OLD).
+ * Return: 0 or -ENOENT.
+ */
+int rules_release(struct tables *t, const struct tcpmig_endpoint *old);
+
+/**
+ * struct rules_view - a rule as it is now.
+ * @cur:         current owner; OLD itself before the first move
+ * @next:        only in ARMED
+ * @state:       a HELD past its deadline shows as ACTIVE, as BPF sees it
+ * @in_doubt:    ARMED past its lease
+ * @deadline_ms: left of HELD or ARMED; 0 otherwise and when over
+ */
+struct rules_view {
+	__u32 ref;
+	__u32 slot;
+	__u32 epoch;
+	enum tcpmig_state state;
+	bool in_doubt;
+	bool established_only;
+	enum tcpmig_hold_mode hold_mode;
+	struct tcpmig_endpoint old;
+	struct tcpmig_endpoint cur;
+	struct tcpmig_endpoint next;
+	__u64 deadline_ms;
+};
+
+/** rules_sweep() - remove the holds that have ended by themselves. Return: 0 or -errno. */
+int rules_sweep(struct tables *t);
+
+/** rules_repair() - rules_sweep(), and whatever a command that was killed left half-made. */
+int rules_repair(struct tables *t);
+
+/** rules_view() - false: the slot is free, or its hold has ended by itself. */
+bool rules_view(const struct tables *t, __u32 slot, struct rules_view *view);
+
+/** rules_state_name() - "held", "armed", "in-doubt" or "active" (static storage). */
+const char *rules_state_name(const struct rules_view *view);
+
+#endif

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "endpoint.h"
+#include "log.h"
+#include "netlink.h"
+#include "redirector.h"
+#include "session.h"
+
+static void explain(int err, const char *pin_dir)
+{
+	switch (err) {
+	case -ENOENT:
+		log_error("'%s': nothing is attached there; run 'tcpmig-bpf attach IFACE' first",
+			  pin_dir);
+		break;
+	case -EMEDIUMTYPE:
+		log_error("'%s': not in a BPF file system; expected a directory as " PINDIR_DEFAULT,
+			  pin_dir);
+		break;
+	case -EPROTO:
+		log_error("'%s': maps of another version of tcpmig-bpf; detach with that version",
+			  pin_dir);
+		break;
+	case -EBUSY:
+		log_error("'%s': another command has it locked for more than 10 s", pin_dir);
+		break;
+	case -EPERM:
+	case -EACCES:
+		log_errno(err, "'%s': cannot open it; expected to run as root", pin_dir);
+		break;
+	default:
+		log_errno(err, "'%s': cannot open it", pin_dir);
+	}
+}
+
+int session_open_quiet(struct session *s, const char *pin_dir)
+{
+	int err = pindir_open(&s->dir, pin_dir, false);
+
+	if (!err) {
+		err = tables_open(&s->tables, s->dir.fd);
+		if (err)
+			pindir_close(&s->dir);
+	}
+	if (err && err != -ENOENT)
+		explain(err, pin_dir);
+	return err;
+}
+
+int session_open(struct session *s, const char *pin_dir)
+{
+	int err = session_open_quiet(s, pin_dir);
+
+	if (err == -ENOENT)
+		explain(err, pin_dir);
+	return err;
+}
+
+void session_close(struct session *s)
+{
+	tables_close(&s->tables);
+	pindir_close(&s->dir);
+}
+
+static bool is_our_netns(const struct session *s)
+{
+	struct tcpmig_meta meta;
+
+	return !tables_get_meta(&s->tables, &meta) && meta.netns_ino == redirector_netns_ino();
+}
+
+int session_local_flows(const struct session *s, const struct tcpmig_endpoint *old,
+			struct rules_flows *flows)
+{
+	memset(flows, 0, sizeof(*flows));
+	if (!is_our_netns(s)) {
+		log_verbose(
+			"local sockets not looked up: the pins serve another network namespace");
+		return 0;
+	}
+	return netlink_sockets_to(old, flows);
+}
+
+void session_owner(const struct session *s, const struct tcpmig_endpoint *peer,
+		   struct tcpmig_owner *owner)
+{
+	struct tcpmig_iface iface;
+	char name[IF_NAMESIZE] = "?", text[ENDPOINT_STRLEN];
+	int ifindex;
+
+	*owner = (struct tcpmig_owner){ .peer = *peer };
+	if (!is_our_netns(s))
+		return;
+	ifindex = netlink_route(peer);
+	endpoint_format(peer, text);
+	if (ifindex < 0) {
+		log_note("note: no route to %s now: %s", text, strerror(-ifindex));
+		return;
+	}
+	owner->ifindex = ifindex;
+	if (tables_get_iface(&s->tables, ifindex, &iface)) {
+		if_indextoname(ifindex, name);
+		log_note("note: packets to %s leave by %s, where nothing is attached; "
+			 "run 'tcpmig-bpf attach %s'",
+			 text, name, name);
+	}
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* An open, locked pin directory and its maps, as every command that reads or edits rules needs. */
+#ifndef TCPMIG_SESSION_H
+#define TCPMIG_SESSION_H
+
+#include "pindir.h"
+#include "rules.h"
+#include "tables.h"
+
+struct session {
+	struct pindir dir;
+	struct tables tables;
+};
+
+/**
+ * session_open() - open what attach has pinned under @pin_dir.
+ * Says what is wrong. Return: 0; -ENOENT: nothing attached there; -errno.
+ */
+int session_open(struct session *s, const char *pin_dir);
+
+/** session_open_quiet() - as session_open(), silent about -ENOENT. */
+int session_open_quiet(struct session *s, const char *pin_dir);
+
+void session_close(struct session *s);
+
+/**
+ * session_local_flows() - this host's connections to @old, if it is our network namespace
+ * whose interfaces are attached; else none.
+ * @flows: result; free() @flows->local
+ * Return: 0 or -errno.
+ */
+int session_local_flows(const struct session *s, const struct tcpmig_endpoint *old,
+			struct rules_flows *flows);
+
+/**
+ * session_owner() - @peer with the interface of the route to it.
+ *
+ * Notes for the user if packets to it leave where nothing is attached: its answers
+ * would not be translated. In another network namespace the interface stays 0.
+ */
+void session_owner(const struct session *s, const struct tcpmig_endpoint *peer,
+		   struct tcpmig_owner *owner);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Typed access to the maps that bpf/maps.bpf.h describes. The only file that
+ * calls bpf_map_*(). Knows layouts, not what they mean: that is rules.c.
+ */
+#ifndef TCPMIG_TABLES_H
+#define TCPMIG_TABLES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tcpmig_shared.h"
+
+struct bpf_object;
+
+/** struct tables - open maps; @rules is the map itself, shared with BPF. */
+struct tables {
+	struct tcpmig_rule *rules; /* TCPMIG_RULES_MAX slots */
+	int fd[8];
+	bool owned;
+};
+
+/**
+ * tables_open() - open the maps that attach pinned.
+ * @t:      to fill; tables_close() it
+ * @dir_fd: open pin directory
+ * Return: 0; -ENOENT: a map is missing; -EPROTO: another layout; another -errno.
+ */
+int tables_open(struct tables *t, int dir_fd);
+
+/**
+ * tables_of_object() - the maps of a loaded object, pinned or not.
+ * @t: to fill; tables_close() it before @obj is closed
+ */
+int tables_of_object(struct tables *t, struct bpf_object *obj);
+
+/** tables_close() - harmless on a zeroed or closed one. */
+void tables_close(struct tables *t);
+
+/**
+ * tables_set_pin_paths() - let the coming load of @obj reuse or make the pins in @dir.
+ * Return: 0 or -errno.
+ */
+int tables_set_pin_paths(struct bpf_object *obj, const char *dir);
+
+/** tables_unpin() - remove the pins of all maps in @dir_fd; those that are not there are no error.
+ */
+int tables_unpin(int dir_fd);
+
+/** tables_layout_pinned() - layout of the maps in @dir_fd; 0 if there are none; -errno. */
+int tables_layout_pinned(int dir_fd);
+
+int tables_get_meta(const struct tables *t, struct tcpmig_meta *meta);
+int tables_set_meta(const struct tables *t, const struct tcpmig_meta *meta);
+
+/** tables_get_remote() - Return: 0, -ENOENT or -errno; so for all tables_get_*(). */
+int tables_get_remote(const struct tables *t, const struct tcpmig_endpoint *ep,
+		      struct tcpmig_remote *remote);
+/** tables_set_remote() - an entry with no rule and no wires is removed. */
+int tables_set_remote(const struct tables *t, const struct tcpmig_endpoint *ep,
+		      const struct tcpmig_remote *remote);
+
+int tables_get_flow(const struct tables *t, const struct tcpmig_flow_key *key,
+		    struct tcpmig_flow *flow);
+int tables_set_flow(const struct tables *t, const struct tcpmig_flow_key *key,
+		    const struct tcpmig_flow *flow);
+int tables_get_wire(const struct tables *t, const struct tcpmig_flow_key *key,
+		    struct tcpmig_wire *wire);
+int tables_set_wire(const struct tables *t, const struct tcpmig_flow_key *key,
+		    const struct tcpmig_wire *wire);
+/** tables_add_wire() - Return: 0; -EEXIST: another flow has this key; -E2BIG: full; -errno. */
+int tables_add_wire(const struct tables *t, const struct tcpmig_flow_key *key,
+		    const struct tcpmig_wire *wire);
+
+/** tables_del_of_ref_if() - remove all flows and wires whose ref @pick picks. Return: 0 or -errno.
+ */
+int tables_del_of_ref_if(const struct tables *t, bool (*pick)(__u32 ref, void *ctx), void *ctx);
+
+/**
+ * tables_each_flow() and so on - call @fn for every entry, stop when it returns not 0.
+ * Entries that come or go meanwhile may or may not be seen. @fn may change the map.
+ * Return: what @fn returned last, or -errno.
+ */
+int tables_each_flow(const struct tables *t,
+		     int (*fn)(const struct tcpmig_flow_key *key, const struct tcpmig_flow *flow,
+			       void *ctx),
+		     void *ctx);
+int tables_each_remote(const struct tables *t,
+		       int (*fn)(const struct tcpmig_endpoint *ep,
+				 const struct tcpmig_remote *remote, void *ctx),
+		       void *ctx);
+int tables_each_iface(const struct tables *t,
+		      int (*fn)(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx),
+		      void *ctx);
+
+int tables_get_iface(const struct tables *t, __u32 ifindex, struct tcpmig_iface *iface);
+int tables_set_iface(const struct tables *t, __u32 ifindex, const struct tcpmig_iface *iface);
+int tables_del_iface(const struct tables *t, __u32 ifindex);
+
+/** tables_get_counters() - sums over all CPUs, by enum tcpmig_reason. */
+int tables_get_counters(const struct tables *t, __u64 counters[TCPMIG_REASONS_COUNT]);
+/** tables_get_stats() - sums over all CPUs. */
+int tables_get_stats(const struct tables *t, __u32 slot, struct tcpmig_rule_stats *stats);
+int tables_zero_stats(const struct tables *t, __u32 slot);
+
+#endif
