@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * As `criu --action-script`: CRIU calls it at each stage with CRTOOLS_SCRIPT_ACTION.
+ *   pre-restore               no socket yet: name NEW, so that what its sockets say
+ *                             while they are being made is dropped, not answered by RST
  *   post-restore              everything exists, sockets still silent: arm. A failure
  *                             here makes CRIU kill the copy: the last free abort.
  *   pre-resume, post-resume   sockets live: go. Twice is once; the second stage is for
@@ -21,12 +23,14 @@
 #include "log.h"
 #include "session.h"
 
-enum stage { STAGE_NONE, STAGE_ARM, STAGE_GO };
+enum stage { STAGE_NONE, STAGE_PREPARE, STAGE_ARM, STAGE_GO };
 
 #define SEPARATORS " ,\t\n"
 
 static enum stage stage_of_action(const char *action)
 {
+	if (!strcmp(action, "pre-restore"))
+		return STAGE_PREPARE;
 	if (!strcmp(action, "post-restore"))
 		return STAGE_ARM;
 	if (!strcmp(action, "pre-resume") || !strcmp(action, "post-resume"))
@@ -60,7 +64,8 @@ static int add_client(const struct tcpmig_endpoint *local, const struct tcpmig_e
 	return 0;
 }
 
-static int arm(struct session *s, struct move *move)
+/* STAGE_PREPARE and STAGE_ARM. */
+static int arm(struct session *s, struct move *move, enum stage stage)
 {
 	const char *dir = getenv("CRTOOLS_IMAGE_DIR");
 	_cleanup_close_ int dir_fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -78,8 +83,9 @@ static int arm(struct session *s, struct move *move)
 	session_owner(s, &move->new, &next);
 	err = rules_sweep(&s->tables);
 	if (!err)
-		err = rules_arm(&s->tables, &move->old, &next, RULES_HOLD_DEFAULT_MS, &move->flows,
-				&outcome);
+		err = (stage == STAGE_ARM ? rules_arm : rules_prepare)(
+			&s->tables, &move->old, &next, RULES_HOLD_DEFAULT_MS, &move->flows,
+			&outcome);
 	if (err)
 		return log_errno(err, "'%s': cannot arm it for '%s'", move->old_text,
 				 move->new_text);
@@ -114,7 +120,7 @@ static int make_move(const char *pin_dir, enum stage stage, struct move *move)
 		return args_pair(move->old_text, &move->old, move->new_text, &move->new) ? 0 : 2;
 	if (session_open(&s, pin_dir))
 		return 1;
-	status = stage == STAGE_ARM ? arm(&s, move) : go(&s, move);
+	status = stage == STAGE_GO ? go(&s, move) : arm(&s, move, stage);
 	session_close(&s);
 	return status;
 }

@@ -94,6 +94,9 @@ int main(int argc, char **argv)
 					 argv[optind - 1]);
 		}
 	}
+	/* criu calls an action script without arguments, and a command line is none to it. */
+	if (optind == argc && getenv("CRTOOLS_SCRIPT_ACTION"))
+		return run_command(&g, 1, (char *[]){ "criu-hook", NULL });
 	if (optind == argc)
 		return log_usage("a command is missing; 'tcpmig-bpf --help' lists them");
 	return run_command(&g, argc - optind, argv + optind);

@@ -321,14 +321,23 @@ int rules_hold(struct tables *t, const struct tcpmig_endpoint *old, __u32 max_ms
 	return err && fresh ? rule_abandon(t, rule, err) : err;
 }
 
-int rules_arm(struct tables *t, const struct tcpmig_endpoint *old, const struct tcpmig_owner *next,
-	      __u32 lease_ms, const struct rules_flows *flows, struct rules_outcome *outcome)
+/* Is the rule already active, or armed, for @peer? */
+static bool leads_to(struct tcpmig_rule *rule, enum tcpmig_state state,
+		     const struct tcpmig_endpoint *peer)
+{
+	__u16 hop = tcpmig_word_hop(word_load(rule));
+
+	return state_now(rule) == state &&
+	       endpoint_same(&owner_at(rule, hop + (state == TCPMIG_ARMED))->peer, peer);
+}
+
+int rules_prepare(struct tables *t, const struct tcpmig_endpoint *old,
+		  const struct tcpmig_owner *next, __u32 max_ms, const struct rules_flows *flows,
+		  struct rules_outcome *outcome)
 {
 	int slot = slot_of_old(t, old);
 	struct tcpmig_rule *rule;
 	bool fresh = slot == -ENOENT;
-	enum tcpmig_state state;
-	__u16 hop;
 	int err;
 
 	if (fresh)
@@ -337,23 +346,34 @@ int rules_arm(struct tables *t, const struct tcpmig_endpoint *old, const struct 
 		return slot;
 	rule = &t->rules[slot];
 	outcome->slot = slot;
-	hop = tcpmig_word_hop(word_load(rule));
-	state = state_now(rule);
-	if (state == TCPMIG_ARMED && !endpoint_same(&owner_at(rule, hop + 1)->peer, &next->peer))
+	if (state_now(rule) == TCPMIG_ARMED && !leads_to(rule, TCPMIG_ARMED, &next->peer))
 		return -EBUSY;
 	err = flows_add(t, rule, flows);
-	if (!err && state == TCPMIG_ACTIVE &&
-	    endpoint_same(&owner_at(rule, hop)->peer, &next->peer))
-		return wires_add(t, rule, &next->peer, hop, outcome);
+	if (!err && leads_to(rule, TCPMIG_ACTIVE, &next->peer))
+		return wires_add(t, rule, &next->peer, tcpmig_word_hop(word_load(rule)), outcome);
 	if (!err)
 		err = next_prepare(t, rule, next, outcome);
-	if (!err) {
-		set_deadline(rule, lease_ms);
-		word_store(rule, hop, TCPMIG_ARMED);
+	if (!err && state_now(rule) != TCPMIG_HELD && state_now(rule) != TCPMIG_ARMED) {
+		set_deadline(rule, max_ms);
+		word_store(rule, tcpmig_word_hop(word_load(rule)), TCPMIG_HELD);
 	}
 	if (!err)
 		err = rule_publish(t, rule);
 	return err && fresh ? rule_abandon(t, rule, err) : err;
+}
+
+int rules_arm(struct tables *t, const struct tcpmig_endpoint *old, const struct tcpmig_owner *next,
+	      __u32 lease_ms, const struct rules_flows *flows, struct rules_outcome *outcome)
+{
+	struct tcpmig_rule *rule;
+	int err = rules_prepare(t, old, next, lease_ms, flows, outcome);
+
+	rule = &t->rules[outcome->slot];
+	if (err || leads_to(rule, TCPMIG_ACTIVE, &next->peer))
+		return err;
+	set_deadline(rule, lease_ms);
+	word_store(rule, tcpmig_word_hop(word_load(rule)), TCPMIG_ARMED);
+	return 0;
 }
 
 int rules_go(struct tables *t, const struct tcpmig_endpoint *old,
@@ -361,19 +381,15 @@ int rules_go(struct tables *t, const struct tcpmig_endpoint *old,
 {
 	int slot = slot_of_old(t, old);
 	struct tcpmig_rule *rule;
-	enum tcpmig_state state;
-	__u16 hop;
 
 	if (slot < 0)
 		return slot;
 	rule = &t->rules[slot];
-	hop = tcpmig_word_hop(word_load(rule));
-	state = state_now(rule);
-	if (state == TCPMIG_ACTIVE && endpoint_same(&owner_at(rule, hop)->peer, next))
+	if (leads_to(rule, TCPMIG_ACTIVE, next))
 		return 0;
-	if (state != TCPMIG_ARMED || !endpoint_same(&owner_at(rule, hop + 1)->peer, next))
+	if (!leads_to(rule, TCPMIG_ARMED, next))
 		return -EBUSY;
-	word_store(rule, hop + 1, TCPMIG_ACTIVE);
+	word_store(rule, tcpmig_word_hop(word_load(rule)) + 1, TCPMIG_ACTIVE);
 	return endpoint_same(next, old) ? rule_delete(t, rule) : 0;
 }
 

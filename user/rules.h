@@ -55,12 +55,25 @@ int rules_hold(struct tables *t, const struct tcpmig_endpoint *old, __u32 max_ms
 	       struct rules_outcome *outcome);
 
 /**
+ * rules_prepare() - name the owner to be; what it says before rules_arm() is dropped.
+ * @next:   with the interface of the route to it, or 0
+ * @max_ms: of a hold, where there is none yet
+ *
+ * A restored socket talks before its copy is complete (CRIU writes never-sent data
+ * with repair mode off), and without this the client's kernel answers with RST.
+ * Makes a held rule where there is none. Return: 0 (also if it leads to @next
+ * already); -EBUSY: armed for another; as rules_hold().
+ */
+int rules_prepare(struct tables *t, const struct tcpmig_endpoint *old,
+		  const struct tcpmig_owner *next, __u32 max_ms, const struct rules_flows *flows,
+		  struct rules_outcome *outcome);
+
+/**
  * rules_arm() - the owner to be may talk, the current one no longer.
  * @next:     with the interface of the route to it, or 0
  * @lease_ms: after so long the rule is in doubt; it still holds
  *
- * Makes a rule where there is none. Return: 0 (also if it was armed or active for
- * @next before); -EBUSY: armed for another; as rules_hold().
+ * Includes rules_prepare(). Return: as that.
  */
 int rules_arm(struct tables *t, const struct tcpmig_endpoint *old, const struct tcpmig_owner *next,
 	      __u32 lease_ms, const struct rules_flows *flows, struct rules_outcome *outcome);
