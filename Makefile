@@ -40,6 +40,7 @@ GEN      := $(B)/tcpmig.skel.h $(B)/criu_images.pb-c.h
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS  := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
+BPF_HELPER := $(B)/tests/bpf/foreign.bpf.o
 E2E_TOOLS  := $(patsubst tests/e2e/%.c,$(B)/tests/e2e/%,$(wildcard tests/e2e/*.c))
 
 .DELETE_ON_ERROR:
@@ -50,7 +51,7 @@ E2E_TOOLS  := $(patsubst tests/e2e/%.c,$(B)/tests/e2e/%,$(wildcard tests/e2e/*.c
 all: $(B)/tcpmig-bpf
 
 ##tests: all test programs, without running them
-tests: all $(UNIT_TESTS) $(BPF_TESTS) $(E2E_TOOLS) $(UNIT_TESTS:=.san)
+tests: all $(UNIT_TESTS) $(BPF_TESTS) $(BPF_HELPER) $(E2E_TOOLS) $(UNIT_TESTS:=.san)
 
 ##check: build and run all tests (root; installs what is missing)
 check:
@@ -88,9 +89,17 @@ $(B)/.tools: Makefile
 		echo "the library $$p is missing; ./scripts/setup installs what is needed" >&2; exit 1; }; done
 	$(Q)touch $@
 
-$(B)/tcpmig.bpf.o: bpf/tcpmig.bpf.c $(B)/.tools
+define compile_bpf
 	$(say) BPF $@
+	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
+endef
+
+$(B)/tcpmig.bpf.o: bpf/tcpmig.bpf.c $(B)/.tools Makefile
+	$(compile_bpf)
+
+$(BPF_HELPER): $(B)/%.o: %.c $(B)/.tools Makefile
+	$(compile_bpf)
 
 $(B)/tcpmig.skel.h: $(B)/tcpmig.bpf.o
 	$(say) SKEL $@
@@ -120,10 +129,13 @@ $(B)/libtcpmig.a: $(LIB_OBJ)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# A test is one file, plus what its folder shares (HELPERS).
+$(BPF_TESTS): HELPERS := tests/bpf/packet.c
+$(BPF_TESTS): tests/bpf/packet.c
 $(B)/tests/%: tests/%.c $(B)/libtcpmig.a Makefile
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(B)/libtcpmig.a \
+	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(HELPERS) $(B)/libtcpmig.a \
 		-lcmocka $(LDLIBS) -o $@
 
 # The unit tests again, with everything they use, under ASan and UBSan.

@@ -15,8 +15,8 @@ need_root() {
 	[ "$(id -u)" = 0 ] || die "expected to run as root"
 }
 
-# run CMD...: with VERBOSE the user sees exactly what is done.
-run() {
+# cmd CMD...: with VERBOSE the user sees exactly what is done.
+cmd() {
 	[ -z "$VERBOSE" ] || printf '+ %s\n' "${*@Q}" >&2
 	"$@"
 }

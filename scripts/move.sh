@@ -51,7 +51,7 @@ move_hold() {
 move_dump() {
 	local host=$1 pid=$2 before
 	before=$(nft_tables "$host")
-	move_criu "$host" dump dump -t "$pid" --network-lock nftables
+	move_criu "$host" dump dump -t "$pid" --network-lock nftables || return 1
 	MOVE_LOCK=$(comm -13 <(sort <<<"$before") <(nft_tables "$host" | sort))
 	MOVE_FROZEN_US=$(stat_us 'Frozen time' "$MOVE_OUT/dump")
 }
@@ -68,7 +68,7 @@ move_rewrite() {
 # move_restore HOST: restore there; criu calls our hook, which redirects the clients.
 move_restore() {
 	TCPMIG_OLD=${MOVE_OLD[*]} TCPMIG_NEW=${MOVE_NEW[*]} TCPMIG_PIN_DIR=$(lab pins client) \
-		move_criu "$1" restore restore -d --action-script "${MOVE_HOOK:-$T}"
+		move_criu "$1" restore restore -d --action-script "${MOVE_HOOK:-$T}" || return 1
 	MOVE_RESTORE_US=$(stat_us 'Restore time' "$MOVE_OUT/restore")
 }
 
@@ -88,11 +88,11 @@ move_done() {
 
 # move FROM PID TO: all of it.
 move() {
+	local status=0
 	move_init "$1"
 	move_hold
-	move_dump "$1" "$2"
-	move_rewrite "$1"
-	move_restore "$3"
+	move_dump "$1" "$2" && move_rewrite "$1" && move_restore "$3" || status=1
 	move_unlock "$1"
 	move_done
+	return $status
 }

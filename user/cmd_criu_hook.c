@@ -83,9 +83,9 @@ static int arm(struct session *s, struct move *move, enum stage stage)
 	session_owner(s, &move->new, &next);
 	err = rules_sweep(&s->tables);
 	if (!err)
-		err = (stage == STAGE_ARM ? rules_arm : rules_prepare)(
-			&s->tables, &move->old, &next, RULES_HOLD_DEFAULT_MS, &move->flows,
-			&outcome);
+		err = (stage == STAGE_ARM ? rules_arm : rules_prepare)(&s->tables, &move->old,
+								       &next, RULES_HOLD_DEFAULT_MS,
+								       &move->flows, &outcome);
 	if (err)
 		return log_errno(err, "'%s': cannot arm it for '%s'", move->old_text,
 				 move->new_text);

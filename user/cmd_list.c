@@ -205,8 +205,13 @@ static int print_tables(const struct listing *l)
 		{ "CLIENT", 0 }, { "OLD", 0 }, { "NEW", 0 }, { "STATE", 0 }
 	};
 	static const char *const flow_keys[] = { "client", "old", "new", "state" };
-	int status = print_array(l->interfaces, iface_columns, iface_keys, 2);
+	int status;
 
+	if (!json_object_array_length(l->interfaces)) {
+		puts("nothing is attached");
+		return 0;
+	}
+	status = print_array(l->interfaces, iface_columns, iface_keys, 2);
 	putchar('\n');
 	if (!l->n_rules)
 		puts("no rules");

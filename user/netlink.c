@@ -97,7 +97,7 @@ static int dump_sockets(int family, struct socket_search *search)
 	req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
 	req->sdiag_family = family;
 	req->sdiag_protocol = IPPROTO_TCP;
-	req->idiag_states = ~(1U << TCP_LISTEN | 1U << TCP_CLOSE);
+	req->idiag_states = ~(1U << TCP_LISTEN | 1U << TCP_CLOSE | 1U << TCP_TIME_WAIT);
 	req->id.idiag_dport = search->remote->port;
 	return netlink_talk(NETLINK_SOCK_DIAG, nlh, on_socket, search);
 }

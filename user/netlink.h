@@ -13,7 +13,8 @@
  * @remote: address and port of the peer
  * @found:  result; free() @found->local
  *
- * By sock_diag, in every state but LISTEN and CLOSE; v4-mapped sockets count as IPv4.
+ * By sock_diag, in every state but LISTEN, CLOSE and TIME_WAIT (whose ports may be used
+ * again); v4-mapped sockets count as IPv4.
  * Return: 0 or -errno.
  */
 int netlink_sockets_to(const struct tcpmig_endpoint *remote, struct rules_flows *found);

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "packet.h"
+
+#define PAYLOAD_LEN 100
+
+bool packet_is_v4_only(enum shape shape)
+{
+	return shape == TCP_DATA_OPTIONS || shape == TCP_FIRST_FRAGMENT ||
+	       shape == TCP_LATER_FRAGMENT || shape == IP_BAD_IHL;
+}
+
+/* RFC 1071, the plain way. */
+static uint32_t sum_add(uint32_t sum, const void *data, size_t len)
+{
+	const unsigned char *byte = data;
+
+	for (size_t i = 0; i < len; i++)
+		sum += i % 2 ? byte[i] : byte[i] << 8;
+	return sum;
+}
+
+static uint16_t sum_fold(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons(~sum & 0xffff);
+}
+
+/* Of the segment at @l4 with the pseudo header of the IP header at @ip. */
+static uint16_t l4_sum(const void *ip, const void *l4, size_t len, int proto)
+{
+	uint32_t sum = proto + len;
+
+	if (*(const unsigned char *)ip >> 4 == 4)
+		sum = sum_add(sum, &((const struct iphdr *)ip)->saddr, 8);
+	else
+		sum = sum_add(sum, &((const struct ipv6hdr *)ip)->saddr, 32);
+	return sum_fold(sum_add(sum, l4, len));
+}
+
+/* Appends @len bytes; zeroed if @data is NULL. */
+static void *append(struct test_packet *p, const void *data, size_t len)
+{
+	void *at = p->data + p->len;
+
+	memset(at, 0, len);
+	if (data)
+		memcpy(at, data, len);
+	p->len += len;
+	return at;
+}
+
+static void *append_ip(struct test_packet *p, const struct tcpmig_endpoint *src,
+		       const struct tcpmig_endpoint *dst, int proto, size_t payload, size_t options)
+{
+	struct ipv6hdr *ip6;
+	struct iphdr *ip;
+
+	if (src->family == TCPMIG_AF_INET) {
+		ip = append(p, NULL, sizeof(*ip) + options);
+		ip->version = 4;
+		ip->ihl = (sizeof(*ip) + options) / 4;
+		ip->tot_len = htons(sizeof(*ip) + options + payload);
+		ip->id = htons(0x1234);
+		ip->frag_off = htons(0x4000);
+		ip->ttl = 64;
+		ip->protocol = proto;
+		ip->saddr = src->addr32[3];
+		ip->daddr = dst->addr32[3];
+		memset(ip + 1, 1, options); /* NOP */
+		ip->check = sum_fold(sum_add(0, ip, ip->ihl * 4));
+		return ip;
+	}
+	ip6 = append(p, NULL, sizeof(*ip6));
+	ip6->version = 6;
+	ip6->flow_lbl[2] = 0x77;
+	ip6->payload_len = htons(payload);
+	ip6->nexthdr = proto;
+	ip6->hop_limit = 64;
+	memcpy(&ip6->saddr, src->addr, 16);
+	memcpy(&ip6->daddr, dst->addr, 16);
+	return ip6;
+}
+
+static void append_l4(struct test_packet *p, void *ip, enum shape shape,
+		      const struct tcpmig_endpoint *src, const struct tcpmig_endpoint *dst,
+		      size_t payload)
+{
+	struct tcphdr *tcp = append(p, NULL, sizeof(*tcp));
+
+	tcp->source = src->port;
+	tcp->dest = dst->port;
+	tcp->seq = htonl(0x01020304);
+	tcp->ack_seq = htonl(0x05060708);
+	tcp->doff = shape == TCP_BAD_DOFF ? 4 : 5;
+	tcp->ack = shape != TCP_SYN;
+	tcp->syn = shape == TCP_SYN;
+	tcp->fin = shape == TCP_FIN;
+	tcp->rst = shape == TCP_RST;
+	tcp->window = htons(500);
+	for (size_t i = 0; i < payload; i++)
+		append(p, (unsigned char[]){ i * 7 }, 1);
+	tcp->check = l4_sum(ip, tcp, sizeof(*tcp) + payload, IPPROTO_TCP);
+}
+
+static void set_fragment(struct iphdr *ip, int frag_off)
+{
+	ip->frag_off = htons(frag_off);
+	ip->check = 0;
+	ip->check = sum_fold(sum_add(0, ip, ip->ihl * 4));
+}
+
+/* An error that @dst's host sends about a packet from @src to @dst. */
+static void append_icmp(struct test_packet *p, enum shape shape, const struct tcpmig_endpoint *src,
+			const struct tcpmig_endpoint *dst)
+{
+	bool v4 = src->family == TCPMIG_AF_INET;
+	size_t quoted = (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) + 8;
+	unsigned char *icmp;
+	void *ip, *quote;
+
+	ip = append_ip(p, dst, src, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, 8 + quoted, 0);
+	icmp = append(p, NULL, 8);
+	if (shape == ICMP_ECHO)
+		icmp[0] = v4 ? 8 : 128;
+	else if (shape == ICMP_UNREACHABLE)
+		icmp[0] = v4 ? 3 : 1, icmp[1] = 1;
+	else
+		icmp[0] = v4 ? 3 : 2, icmp[1] = v4 ? 4 : 0, icmp[6] = 5;
+	quote = append_ip(p, src, dst, IPPROTO_TCP, 20, 0);
+	(void)quote;
+	append(p, &src->port, 2);
+	append(p, &dst->port, 2);
+	append(p, "\1\2\3\4", 4);
+	*(uint16_t *)(icmp + 2) = v4 ? sum_fold(sum_add(0, icmp, 8 + quoted))
+				     : l4_sum(ip, icmp, 8 + quoted, IPPROTO_ICMPV6);
+}
+
+void packet_build(struct test_packet *p, enum shape shape, const struct tcpmig_endpoint *src,
+		  const struct tcpmig_endpoint *dst)
+{
+	bool has_data = shape != TCP_ACK && shape != TCP_SYN && shape != TCP_FIN &&
+			shape != TCP_RST;
+	size_t payload = has_data ? PAYLOAD_LEN : 0;
+	struct ethhdr *eth;
+	void *ip;
+
+	memset(p, 0, sizeof(*p));
+	eth = append(p, NULL, sizeof(*eth));
+	memcpy(eth->h_dest, "\2\0\0\0\0\1", 6);
+	memcpy(eth->h_source, "\2\0\0\0\0\2", 6);
+	eth->h_proto = htons(shape == ARP		     ? ETH_P_ARP
+			     : src->family == TCPMIG_AF_INET ? ETH_P_IP
+							     : ETH_P_IPV6);
+	if (shape == ICMP_UNREACHABLE || shape == ICMP_TOO_BIG || shape == ICMP_ECHO) {
+		append_icmp(p, shape, src, dst);
+		return;
+	}
+	ip = append_ip(p, src, dst, shape == UDP_DATA ? IPPROTO_UDP : IPPROTO_TCP,
+		       sizeof(struct tcphdr) + payload, shape == TCP_DATA_OPTIONS ? 12 : 0);
+	append_l4(p, ip, shape, src, dst, payload);
+	if (shape == TCP_FIRST_FRAGMENT)
+		set_fragment(ip, 0x2000);
+	if (shape == TCP_LATER_FRAGMENT)
+		set_fragment(ip, 0x0010);
+	if (shape == IP_BAD_IHL)
+		((struct iphdr *)ip)->ihl = 4;
+	if (shape == TCP_CUT)
+		p->len -= PAYLOAD_LEN + 10;
+}
+
+static const char *compare_ends(const struct test_packet *got, size_t l4,
+				const struct tcpmig_endpoint *src,
+				const struct tcpmig_endpoint *dst)
+{
+	const struct iphdr *ip = (const void *)(got->data + ETH_HLEN);
+	const struct ipv6hdr *ip6 = (const void *)ip;
+	const struct tcphdr *tcp = (const void *)(got->data + l4);
+
+	if (tcp->source != src->port)
+		return "source port";
+	if (tcp->dest != dst->port)
+		return "destination port";
+	if (src->family == TCPMIG_AF_INET) {
+		if (ip->saddr != src->addr32[3])
+			return "source address";
+		return ip->daddr != dst->addr32[3] ? "destination address" : NULL;
+	}
+	if (memcmp(&ip6->saddr, src->addr, 16))
+		return "source address";
+	return memcmp(&ip6->daddr, dst->addr, 16) ? "destination address" : NULL;
+}
+
+/* Everything but addresses, ports and sums: as it was. */
+static bool same_rest(const struct test_packet *sent, const struct test_packet *got, size_t l4,
+		      bool v4)
+{
+	struct test_packet a = *sent, b = *got;
+	struct test_packet *both[] = { &a, &b };
+
+	for (int i = 0; i < 2; i++) {
+		unsigned char *ip = both[i]->data + ETH_HLEN;
+
+		if (v4)
+			memset(ip + 10, 0, 10); /* check, saddr, daddr */
+		else
+			memset(ip + 8, 0, 32);
+		memset(both[i]->data + l4, 0, 4);
+		memset(both[i]->data + l4 + 16, 0, 2);
+	}
+	return a.len == b.len && !memcmp(a.data, b.data, a.len);
+}
+
+const char *packet_compare(const struct test_packet *sent, const struct test_packet *got,
+			   const struct tcpmig_endpoint *src, const struct tcpmig_endpoint *dst)
+{
+	const unsigned char *ip = got->data + ETH_HLEN;
+	bool v4 = src->family == TCPMIG_AF_INET;
+	size_t l4 = ETH_HLEN + (v4 ? (ip[0] & 15) * 4 : 40);
+	const char *wrong = compare_ends(got, l4, src, dst);
+
+	if (wrong)
+		return wrong;
+	if (!same_rest(sent, got, l4, v4))
+		return "bytes beside addresses, ports and checksums";
+	if (v4 && sum_fold(sum_add(0, ip, l4 - ETH_HLEN)))
+		return "IP checksum";
+	if (l4_sum(ip, got->data + l4, got->len - l4, IPPROTO_TCP))
+		return "TCP checksum";
+	return NULL;
+}

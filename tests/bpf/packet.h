@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Test packets: built from a description, and checked by reading them back with
+ * code that shares nothing with bpf/, checksums computed from scratch.
+ */
+#ifndef TCPMIG_TEST_PACKET_H
+#define TCPMIG_TEST_PACKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tcpmig_shared.h"
+
+#define PACKET_MAX 2048
+
+enum shape {
+	TCP_ACK,
+	TCP_DATA, /* 100 bytes */
+	TCP_SYN,
+	TCP_FIN,
+	TCP_RST,
+	TCP_DATA_OPTIONS,   /* IPv4 only: 12 bytes of IP options */
+	TCP_FIRST_FRAGMENT, /* IPv4 only */
+	TCP_LATER_FRAGMENT, /* IPv4 only */
+	TCP_CUT,	    /* ends in the middle of the TCP header */
+	TCP_BAD_DOFF,	    /* data offset below 5 */
+	IP_BAD_IHL,	    /* IPv4 only: header length below 5 */
+	UDP_DATA,
+	ARP,
+	ICMP_UNREACHABLE, /* quotes a packet from src to dst, sent back by dst's address */
+	ICMP_TOO_BIG,
+	ICMP_ECHO,
+};
+
+struct test_packet {
+	unsigned char data[PACKET_MAX];
+	size_t len;
+};
+
+/** packet_build() - an Ethernet frame of @shape from @src to @dst (same family), sums right. */
+void packet_build(struct test_packet *p, enum shape shape, const struct tcpmig_endpoint *src,
+		  const struct tcpmig_endpoint *dst);
+
+/** packet_is_v4_only() - does @shape not exist in IPv6? */
+bool packet_is_v4_only(enum shape shape);
+
+/**
+ * packet_compare() - is @got the TCP packet @sent, but from @src to @dst and with right sums?
+ * Return: NULL, or what is wrong (static storage).
+ */
+const char *packet_compare(const struct test_packet *sent, const struct test_packet *got,
+			   const struct tcpmig_endpoint *src, const struct tcpmig_endpoint *dst);
+
+#endif

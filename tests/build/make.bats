@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The Makefile: what is rebuilt, what is installed, and how it fails.
+bats_require_minimum_version 1.5.0
+
+cd "$BATS_TEST_DIRNAME/../.." || exit 1
+
+setup() {
+	BUILD=$BATS_TEST_TMPDIR/build
+}
+
+# rebuilt FILE: what make would do after a change of FILE.
+rebuilt() {
+	touch "$1"
+	make B="$SHARED"
+}
+
+setup_file() {
+	export SHARED=$BATS_FILE_TMPDIR/build
+	make -s B="$SHARED"
+}
+
+@test "nothing is rebuilt without a change" {
+	run make B="$SHARED"
+	[ "$status" = 0 ]
+	[[ $output != *CC* && $output != *BPF* && $output != *LD* ]]
+}
+
+@test "a changed header rebuilds what includes it, and no more" {
+	run rebuilt bpf/rewrite.bpf.h
+	[[ $output == *BPF* && $output == *SKEL* && $output == *redirector.o* && $output == *LD* ]]
+	[[ $output != *endpoint.o* ]]
+	run rebuilt user/pindir.h
+	[[ $output == *pindir.o* && $output == *LD* && $output != *BPF* && $output != *rules.o* ]]
+	run rebuilt bpf/tcpmig_shared.h
+	[[ $output == *BPF* && $output == *rules.o* ]]
+	run rebuilt vmlinux.h
+	[[ $output == *BPF* ]]
+	run rebuilt user/criu_images.proto
+	[[ $output == *PROTO* && $output == *images.o* ]]
+	run rebuilt VERSION
+	[[ $output == *main.o* ]]
+}
+
+@test "install and uninstall" {
+	dest=$BATS_TEST_TMPDIR/dest
+	make -s B="$SHARED" install DESTDIR="$dest" PREFIX=/usr
+	[ -x "$dest/usr/sbin/tcpmig-bpf" ]
+	[ -f "$dest/usr/share/man/man8/tcpmig-bpf.8" ]
+	[ -f "$dest/usr/share/bash-completion/completions/tcpmig-bpf" ]
+	make -s B="$SHARED" uninstall DESTDIR="$dest" PREFIX=/usr
+	[ -z "$(find "$dest" -type f)" ]
+}
+
+@test "help lists the targets, V=1 shows commands" {
+	run make help
+	for target in all tests check format install uninstall clean help; do
+		[[ $output == *"  $target "* ]]
+	done
+	touch user/log.c
+	run make B="$SHARED" V=1
+	[[ $output == *"-c user/log.c -o"* ]]
+}
+
+@test "a missing tool is one sentence" {
+	run make B="$BUILD" CLANG=no-such-clang
+	[ "$status" != 0 ]
+	[[ $output == *"no-such-clang is missing; ./scripts/setup installs what is needed"* ]]
+	run make B="$BUILD" PACKAGES="libbpf nosuchlib"
+	[ "$status" != 0 ]
+	[[ $output == *"the library nosuchlib is missing"* ]]
+}
+
+@test "no network in make" {
+	command -v unshare >/dev/null
+	unshare --net make -s B="$BUILD"
+	[ -x "$BUILD/tcpmig-bpf" ]
+}

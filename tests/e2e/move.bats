@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Real servers, real CRIU, real redirect: open connections survive a move to another
+# address and port, and do not without us.
+bats_require_minimum_version 1.5.0
+load ../lib.bash
+
+OLD4=10.9.0.2:5000 OLD6='[fd09::2]:5000'
+NEW4=10.9.0.3:6000 NEW6='[fd09::3]:6000'
+ALL_MODES=(chat up down push idle)
+
+setup_file() {
+	CRIU=$(scripts/get-criu)
+	export CRIU
+	lab_up client A B
+}
+teardown_file() { lab_down; }
+
+setup() {
+	OUT=$BATS_TEST_TMPDIR
+	MOVE_TMP=$OUT
+	FOOTPRINTS=$(footprints)
+	client "$T" attach eth0
+}
+
+# Whatever a test did: no process, no rule, no table is left for the next.
+teardown() {
+	local host
+	for host in client A B; do
+		lab exec "$host" sh -c 'kill -9 -1' || :
+		lab exec "$host" ethtool -K eth0 tx on tso on >/dev/null 2>&1
+	done
+	move_unlock A
+	client "$T" detach --all >/dev/null
+	diff <(echo "$FOOTPRINTS") <(footprints)
+}
+
+footprints() { footprint client; footprint A; footprint B; }
+
+# serve MODE...: server on A for both families; a connection for each MODE to each.
+serve_and_talk() {
+	local seconds=$1
+	shift
+	MOVE_OLD=("$OLD4" "$OLD6")
+	MOVE_CUR=("${MOVE_OLD[@]}")
+	MOVE_NEW=("$NEW4" "$NEW6")
+	PID=$(lab spawn A "$SEQSTREAM" serve "${MOVE_OLD[@]}")
+	talk "$OUT/4" "$OLD4" "$seconds" "$@"
+	TALKER4=$TALKER
+	talk "$OUT/6" "$OLD6" "$seconds" "$@"
+	TALKER6=$TALKER
+	wait_for 5 "connections" connected $((2 * $#))
+}
+
+connected() { [ "$(client ss -Htn state established '( dport = :5000 )' | wc -l)" = "$1" ]; }
+
+talked() { wait "$TALKER4" "$TALKER6" || :; }
+
+both_ok() { all_ok "$OUT/4" "$1" && all_ok "$OUT/6" "$1"; }
+
+# Not one connection came through, and not because it never began.
+none_ok() {
+	cat "$OUT/4" "$OUT/6"
+	[ "$(cat "$OUT/4" "$OUT/6" | grep -c '"result":"\(hung\|reset\)"')" = "$1" ]
+}
+
+@test "a stream in every mode, IPv4 and IPv6, another address and port" {
+	serve_and_talk 4 "${ALL_MODES[@]}"
+	move A "$PID" B
+	[ "$(json "[r['state'] for r in d['rules']]")" = "['active', 'active']" ]
+	[ "$(json "len(d['flows'])")" = 10 ]
+	talked
+	both_ok 5
+	[ "$(counter wire_taken)" = 0 ]
+	[ "$(counter rewrite_failed)" = 0 ]
+}
+
+@test "the same with checksums made in software" {
+	for host in client A B; do
+		lab exec $host ethtool -K eth0 tx off >/dev/null
+	done
+	serve_and_talk 4 "${ALL_MODES[@]}"
+	move A "$PID" B
+	talked
+	both_ok 5
+}
+
+@test "the same by clsact filters" {
+	client "$T" detach --all
+	client "$T" attach eth0 --mode clsact
+	serve_and_talk 4 "${ALL_MODES[@]}"
+	move A "$PID" B
+	talked
+	both_ok 5
+}
+
+@test "new connections to OLD reach B, direct ones to NEW stay direct" {
+	serve_and_talk 5 chat
+	move A "$PID" B
+	client "$SEQSTREAM" connect "$OLD4" 1 chat down >"$OUT/new"
+	all_ok "$OUT/new" 2
+	client "$SEQSTREAM" connect "$NEW4" 1 chat down >"$OUT/direct"
+	all_ok "$OUT/direct" 2
+	[ "$(json "len([f for f in d['flows'] if f['old'] == '$OLD4'])")" = 3 ]
+	talked
+	both_ok 1
+}
+
+@test "a direct connection never takes the wire tuple of a redirected one" {
+	serve_and_talk 4 chat
+	port=$(client ss -Htn "( dport = :5000 and dst 10.9.0.2 )" | awk '{ print $4 }' | cut -d: -f2)
+	move A "$PID" B
+	run client timeout 2 python3 -c "import socket
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(('10.9.0.1', $port))
+s.connect(('10.9.0.3', 6000))"
+	[ "$status" = 124 ] # its SYN never left
+	[ "$(counter wire_taken)" -gt 0 ]
+	talked
+	both_ok 1
+}
+
+@test "without hold: the hook alone redirects" {
+	serve_and_talk 4 chat push
+	move_hold() { :; }
+	move A "$PID" B
+	talked
+	both_ok 2
+}
+
+@test "held for 9 s: idle connections live, nothing is lost" {
+	serve_and_talk 11 "${ALL_MODES[@]}"
+	move_hold
+	sleep 9 # longer than TCP bears packets that are dropped and none in flight: 7.9 s
+	connected 10
+	[ "$(counter held_dropped)" -gt 0 ]
+	client "$T" release "$OLD4"
+	client "$T" release "$OLD6"
+	talked
+	both_ok 5
+}
+
+@test "held and released: nothing is lost" {
+	serve_and_talk 4 "${ALL_MODES[@]}"
+	move_hold
+	sleep 1 # held
+	client "$T" release "$OLD4"
+	client "$T" release "$OLD6"
+	[ "$(json "d['rules']")" = "[]" ]
+	talked
+	both_ok 5
+}
+
+@test "a hold that nobody ends: it ends by itself and nothing is lost" {
+	serve_and_talk 4 "${ALL_MODES[@]}"
+	MOVE_HOLD="--max 1" move_hold
+	talked
+	both_ok 5
+	[ "$(counter held_expired)" -gt 0 ]
+}
+
+@test "an RST of A while held does not end the connection" {
+	serve_and_talk 3 chat
+	lab exec A kill -STOP "$PID"
+	wait_for 3 "unread data" unread
+	move_hold
+	lab exec A kill -9 "$PID" # with unread data: its kernel sends RST
+	wait_for 3 "an RST of A" rst_seen
+	connected 2
+	client "$T" release "$OLD4"
+	client "$T" release "$OLD6"
+	wait_for 3 "an RST that is let in" connected 0
+	talked
+	none_ok 2
+}
+
+rst_seen() { [ "$(counter held_rst)" -ge 2 ]; }
+unread() { [ "$(lab exec A ss -Htn '( sport = :5000 )' | awk '$2 > 0' | wc -l)" = 2 ]; }
+
+@test "from A to B to C and back to A" {
+	client true
+	serve_and_talk 9 chat down idle
+	move A "$PID" B
+	MOVE_CUR=("$NEW4" "$NEW6")
+	MOVE_NEW=('10.9.0.2:7000' '[fd09::2]:7000')
+	move B "$PID" A
+	[ "$(json "[r['new'] for r in d['rules'] if '.' in r['old']]")" = "['10.9.0.2:7000']" ]
+	MOVE_CUR=("${MOVE_NEW[@]}")
+	MOVE_NEW=("$NEW4" "$NEW6")
+	move A "$PID" B
+	MOVE_CUR=("${MOVE_NEW[@]}")
+	MOVE_NEW=("${MOVE_OLD[@]}")
+	move B "$PID" A
+	[ "$(json "d['rules']")" = "[]" ] # OLD is itself again
+	talked
+	both_ok 3
+}
+
+@test "control: without the redirect no connection survives" {
+	serve_and_talk 3 chat push
+	MOVE_HOOK=/bin/true
+	MOVE_HOLD="--max 2"
+	move A "$PID" B || : # the restore may fail, too: the client answers B with RST
+	talked
+	none_ok 4
+}
+
+@test "control: redirected to a wrong port no connection survives" {
+	serve_and_talk 3 chat push
+	move_init A
+	move_hold
+	move_dump A "$PID"
+	move_rewrite A
+	MOVE_NEW=('10.9.0.3:6001' '[fd09::3]:6001') # the images say 6000
+	MOVE_HOLD="--max 2"
+	move_restore B || :
+	move_unlock A
+	talked
+	none_ok 4
+	move_done
+}
+
+@test "a hook that fails stops the restore" {
+	serve_and_talk 3 chat
+	MOVE_NEW=('10.9.0.3:6000' '[fd09::3]:6000')
+	move_init A
+	move_hold
+	move_dump A "$PID"
+	move_rewrite A
+	MOVE_NEW=(nonsense nonsense)
+	run move_restore B
+	[ "$status" = 1 ]
+	[ -z "$(lab exec B ss -Htln '( sport = :6000 )')" ]
+	move_unlock A
+}
+
+@test "redis: every INCR is answered once" {
+	ln -sf /usr/bin/redis-check-rdb "$OUT/redis-server" # one program, by its name
+	PID=$(lab spawn A "$OUT/redis-server" --bind 10.9.0.2 --port 5000 --save '' --appendonly no \
+		--protected-mode no)
+	wait_for 5 "redis" client redis-cli -h 10.9.0.2 -p 5000 ping
+	client python3 "$TOP/tests/e2e/redis_incr.py" 10.9.0.2 5000 4 >"$OUT/redis" 2>&1 3>&- &
+	INCR=$!
+	sleep 1 # of counting
+	MOVE_OLD=("$OLD4") MOVE_CUR=("$OLD4") MOVE_NEW=("$NEW4")
+	move A "$PID" B
+	wait "$INCR" || { cat "$OUT/redis"; false; }
+	[ "$(cat "$OUT/redis")" -gt 1000 ]
+}
+
+# iperf3 ARGS...: a bulk transfer through a move; the client must see no error.
+iperf_moves() {
+	PID=$(lab spawn A iperf3 -s -B 10.9.0.2 -p 5000)
+	wait_for 5 "iperf3" lab exec A ss -Htln '( sport = :5000 )'
+	client timeout 30 iperf3 -c 10.9.0.2 -p 5000 -t 4 -b 500M -J "$@" >"$OUT/iperf" 2>&1 3>&- &
+	IPERF=$!
+	sleep 1 # of transfer
+	MOVE_OLD=("$OLD4") MOVE_CUR=("$OLD4") MOVE_NEW=("$NEW4")
+	move A "$PID" B
+	wait "$IPERF" || { cat "$OUT/iperf"; false; }
+	python3 - "$OUT/iperf" <<-'END'
+		import json, sys
+		report = json.load(open(sys.argv[1]))
+		last = report["intervals"][-1]["sum"]["bytes"]
+		assert "error" not in report and last > 0, report.get("error")
+	END
+}
+
+@test "iperf3: upload goes on" { iperf_moves; }
+
+@test "iperf3: download goes on" { iperf_moves -R; }
