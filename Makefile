@@ -13,13 +13,9 @@ CFLAGS     ?= -O2 -g
 B          ?= build
 
 V ?= 0
-ifeq ($(V),1)
-  Q :=
-  say = @:
-else
-  Q := @
-  say = @printf '  %-8s %s\n'
-endif
+Q   := $(if $(filter 1,$(V)),,@)
+# Quiet with -s, and where V=1 shows the commands themselves.
+say := $(if $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS))),@:,@printf '  %-8s %s\n')
 
 VERSION  := $(shell cat VERSION)
 PACKAGES := libbpf libmnl json-c smartcols libprotobuf-c
