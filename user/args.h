@@ -19,13 +19,14 @@ enum {
 	ARG_TO,
 };
 
-#define ARGS_GLOBAL                                                                \
-	{ "json", no_argument, NULL, 'j' }, { "verbose", no_argument, NULL, 'v' }, \
-		{ "pin-dir", required_argument, NULL, ARG_PIN_DIR },               \
-		{ "help", no_argument, NULL, 'h' },                                \
-	{                                                                          \
-		NULL, 0, NULL, 0                                                   \
-	}
+/* clang-format off */
+#define ARGS_GLOBAL \
+	{ "json", no_argument, NULL, 'j' }, \
+	{ "verbose", no_argument, NULL, 'v' }, \
+	{ "pin-dir", required_argument, NULL, ARG_PIN_DIR }, \
+	{ "help", no_argument, NULL, 'h' }, \
+	{ NULL, 0, NULL, 0 }
+/* clang-format on */
 
 /** Returned by args_next() when there is no further option. */
 #define ARGS_END (-1)
