@@ -49,6 +49,7 @@ enum {
 enum {
 	BPF_F_PSEUDO_HDR = 16,
 	BPF_F_IPV6 = 128,
+	BPF_F_CURRENT_NETNS = -1,
 };
 
 struct bpf_sock {
@@ -66,6 +67,23 @@ struct bpf_sock {
 	__u32 dst_ip6[4];
 	__u32 state;
 	__s32 rx_queue_mapping;
+};
+
+struct bpf_sock_tuple {
+	union {
+		struct {
+			__be32 saddr;
+			__be32 daddr;
+			__be16 sport;
+			__be16 dport;
+		} ipv4;
+		struct {
+			__be32 saddr[4];
+			__be32 daddr[4];
+			__be16 sport;
+			__be16 dport;
+		} ipv6;
+	};
 };
 
 struct bpf_flow_keys;

@@ -48,6 +48,18 @@ static __always_inline struct tcpmig_rule *rule_get(__u32 ref)
 	return rule;
 }
 
+/*
+ * The rule that has @ep as OLD, or NULL. Compared, because an entry of a hash map may
+ * be given another key while we look at it.
+ */
+static __always_inline struct tcpmig_rule *rule_of_old(const struct tcpmig_remote *remote,
+						       const struct tcpmig_endpoint *ep)
+{
+	struct tcpmig_rule *rule = remote->old_ref ? rule_get(remote->old_ref) : 0;
+
+	return rule && endpoint_equal(&rule->old, ep) ? rule : 0;
+}
+
 /* State now: a HELD past its deadline is over, even if nobody is there to say so. */
 static __always_inline enum tcpmig_state rule_state(const struct tcpmig_rule *rule, __u64 word)
 {
@@ -73,18 +85,21 @@ static __always_inline void drop(struct decision *d, enum tcpmig_reason reason)
 	count_drop(d->ref, reason);
 }
 
-/* The flow of a packet that leaves for OLD; a service rule makes one for each new flow. */
+/*
+ * The flow of a packet that leaves for OLD; a service rule makes one for each new
+ * flow, and takes over what a rule that is gone has left.
+ */
 static __always_inline struct tcpmig_flow *flow_of_egress(const struct tcpmig_flow_key *key,
 							  const struct tcpmig_rule *rule)
 {
 	struct tcpmig_flow *flow = bpf_map_lookup_elem(&tcpmig_flows, key);
 	struct tcpmig_flow fresh = { .ref = rule->ref };
 
-	if (flow)
+	if (flow && flow->ref == rule->ref)
 		return flow;
 	if (rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY)
 		return 0;
-	bpf_map_update_elem(&tcpmig_flows, key, &fresh, BPF_NOEXIST);
+	bpf_map_update_elem(&tcpmig_flows, key, &fresh, flow ? BPF_ANY : BPF_NOEXIST);
 	return bpf_map_lookup_elem(&tcpmig_flows, key);
 }
 
@@ -110,33 +125,73 @@ static __always_inline void decide_held(struct decision *d, const struct packet 
 	count_drop(d->ref, TCPMIG_R_HELD_SWALLOWED);
 }
 
+/* Is a local socket connected to @remote itself, from @local? Not one that listens or is over. */
+static __always_inline bool socket_exists(struct __sk_buff *skb, const struct tcpmig_flow_key *key)
+{
+	bool v4 = key->remote.family == TCPMIG_AF_INET;
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *sk;
+	bool connected;
+
+	if (v4) {
+		tuple.ipv4.saddr = key->remote.addr32[3];
+		tuple.ipv4.daddr = key->local.addr32[3];
+		tuple.ipv4.sport = key->remote.port;
+		tuple.ipv4.dport = key->local.port;
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, key->remote.addr, 16);
+		__builtin_memcpy(tuple.ipv6.daddr, key->local.addr, 16);
+		tuple.ipv6.sport = key->remote.port;
+		tuple.ipv6.dport = key->local.port;
+	}
+	sk = bpf_skc_lookup_tcp(skb, &tuple, v4 ? sizeof(tuple.ipv4) : sizeof(tuple.ipv6),
+				BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return false;
+	connected = sk->state != BPF_TCP_LISTEN && sk->state != BPF_TCP_TIME_WAIT;
+	bpf_sk_release(sk);
+	return connected;
+}
+
+/*
+ * May the flow of @wire use these addresses on the wire? A direct connection of the
+ * same client may have been there first. Asked once; user space cannot know.
+ */
+static __always_inline bool wire_is_ours(struct __sk_buff *skb, const struct tcpmig_flow_key *key,
+					 struct tcpmig_wire *wire)
+{
+	if (wire->checked)
+		return true;
+	if (socket_exists(skb, key))
+		return false;
+	wire->checked = 1;
+	return true;
+}
+
 /* Makes the entry by which the replies of @peer find this flow. False: it is taken. */
-static __always_inline bool flow_wire(const struct tcpmig_flow_key *key, struct tcpmig_flow *flow,
-				      const struct tcpmig_endpoint *peer, __u16 hop)
+static __always_inline bool flow_wire(struct __sk_buff *skb, const struct tcpmig_flow_key *key,
+				      struct tcpmig_flow *flow, const struct tcpmig_endpoint *peer,
+				      __u16 hop)
 {
 	struct tcpmig_flow_key wire_key = { .remote = *peer, .local = key->local };
-	struct tcpmig_wire wire = { .old = key->remote, .ref = flow->ref, .hop = hop };
-	struct tcpmig_wire *there;
+	struct tcpmig_wire wire = { .old = key->remote, .ref = flow->ref };
+	struct tcpmig_wire *there = bpf_map_lookup_elem(&tcpmig_wires, &wire_key);
 
-	if (!bpf_map_update_elem(&tcpmig_wires, &wire_key, &wire, BPF_NOEXIST)) {
-		flow->hop = hop;
-		return true;
-	}
-	there = bpf_map_lookup_elem(&tcpmig_wires, &wire_key);
-	if (!there)
-		return false;
-	/* User space was first, or the flow was at this peer before, or a dead rule's: ours. */
-	if ((there->ref != flow->ref || !endpoint_equal(&there->old, &key->remote)) &&
+	/* What a dead rule left may be taken over; what a living flow has may not. */
+	if (there && (there->ref != flow->ref || !endpoint_equal(&there->old, &key->remote)) &&
 	    rule_get(there->ref))
 		return false;
-	if (bpf_map_update_elem(&tcpmig_wires, &wire_key, &wire, BPF_ANY))
+	if (!wire_is_ours(skb, &wire_key, &wire))
+		return false;
+	if (bpf_map_update_elem(&tcpmig_wires, &wire_key, &wire, there ? BPF_ANY : BPF_NOEXIST))
 		return false;
 	flow->hop = hop;
 	return true;
 }
 
 /* A packet to OLD: the client's view of a migrated service. */
-static __always_inline void decide_to_old(struct decision *d, const struct packet *pkt,
+static __always_inline void decide_to_old(struct decision *d, struct __sk_buff *skb,
+					  const struct packet *pkt,
 					  const struct tcpmig_flow_key *key,
 					  const struct tcpmig_rule *rule)
 {
@@ -151,8 +206,6 @@ static __always_inline void decide_to_old(struct decision *d, const struct packe
 			drop(d, TCPMIG_R_TABLE_FULL);
 		return;
 	}
-	if (flow->ref != rule->ref) /* left over from a rule that is gone */
-		flow->ref = rule->ref, flow->hop = 0;
 	word = rule_word(rule);
 	hop = tcpmig_word_hop(word);
 	state = rule_state(rule, word);
@@ -161,7 +214,7 @@ static __always_inline void decide_to_old(struct decision *d, const struct packe
 	owner = rule_owner(rule, hop);
 	if (state != TCPMIG_ACTIVE || endpoint_equal(&owner->peer, &key->remote))
 		return;
-	if (flow->hop != hop && !flow_wire(key, flow, &owner->peer, hop))
+	if (flow->hop != hop && !flow_wire(skb, key, flow, &owner->peer, hop))
 		return drop(d, TCPMIG_R_WIRE_TAKEN);
 	d->action = ACTION_REWRITE;
 	d->to = owner->peer;
@@ -197,14 +250,16 @@ static __always_inline bool sent_directly(struct __sk_buff *skb,
 
 /* A direct packet to an address that carries redirected flows: must not share their tuple. */
 static __always_inline void decide_to_wire(struct decision *d, struct __sk_buff *skb,
+					   const struct packet *pkt,
 					   const struct tcpmig_flow_key *key)
 {
 	struct tcpmig_wire *wire = bpf_map_lookup_elem(&tcpmig_wires, key);
 	struct tcpmig_rule *rule = wire ? rule_get(wire->ref) : 0;
 
-	if (!rule || wire->hop != tcpmig_word_hop(rule_word(rule)) ||
-	    !sent_directly(skb, &key->remote))
+	if (!rule || !sent_directly(skb, &key->remote))
 		return;
+	if (!wire->checked && !pkt->syn)
+		return; /* it was there before the redirect: it is the flow that is refused */
 	d->ref = wire->ref;
 	drop(d, TCPMIG_R_WIRE_TAKEN);
 }
@@ -222,14 +277,14 @@ static __always_inline void decide_egress(struct decision *d, struct __sk_buff *
 	remote = bpf_map_lookup_elem(&tcpmig_remotes, &key.remote);
 	if (!remote)
 		return;
-	rule = remote->old_ref ? rule_get(remote->old_ref) : 0;
+	rule = rule_of_old(remote, &key.remote);
 	if (!rule) {
 		if (remote->wires)
-			decide_to_wire(d, skb, &key);
+			decide_to_wire(d, skb, pkt, &key);
 		return;
 	}
 	d->ref = rule->ref;
-	decide_to_old(d, pkt, &key, rule);
+	decide_to_old(d, skb, pkt, &key, rule);
 	if (d->action == ACTION_REWRITE && kind == PACKET_TCP_FRAGMENT)
 		drop(d, TCPMIG_R_FRAGMENT);
 }
@@ -250,42 +305,45 @@ static __always_inline void decide_from_cur(struct decision *d, const struct pac
 	d->action = endpoint_equal(&pkt->src, old) ? ACTION_PASS : ACTION_REWRITE;
 }
 
-/* From an owner of the flow, who was, is or will be its peer at @hop. */
+/*
+ * From an address that owns, owned or shall own the flow. Which of these is decided by
+ * the address alone: one that was to be the next and is not any more gets no second chance.
+ */
 static __always_inline void decide_from_owner(struct decision *d, const struct packet *pkt,
 					      const struct tcpmig_rule *rule,
-					      const struct tcpmig_endpoint *old, __u16 hop)
+					      const struct tcpmig_endpoint *old)
 {
 	__u64 word = rule_word(rule);
-	__u16 cur = tcpmig_word_hop(word);
+	__u16 hop = tcpmig_word_hop(word);
 	enum tcpmig_state state = rule_state(rule, word);
+	bool is_next = endpoint_equal(&pkt->src, &rule_owner(rule, hop + 1)->peer);
 
-	if (hop == cur)
+	if (state == TCPMIG_ARMED && is_next) {
+		d->to = *old;
+		d->action = endpoint_equal(&pkt->src, old) ? ACTION_PASS : ACTION_REWRITE;
+		return;
+	}
+	if (endpoint_equal(&pkt->src, &rule_owner(rule, hop)->peer))
 		return decide_from_cur(d, pkt, state, old);
-	if (hop != (__u16)(cur + 1))
-		return drop(d, TCPMIG_R_FENCE_OLD_OWNER);
-	if (state != TCPMIG_ARMED)
-		return drop(d, TCPMIG_R_FENCE_NEXT_EARLY);
-	d->to = *old;
-	d->action = endpoint_equal(&pkt->src, old) ? ACTION_PASS : ACTION_REWRITE;
+	drop(d, state == TCPMIG_HELD && is_next ? TCPMIG_R_FENCE_NEXT_EARLY
+						: TCPMIG_R_FENCE_OLD_OWNER);
 }
 
 /* From OLD, by no wire entry: the owner of hop 0, unless the flow is none of the rule's. */
 static __always_inline void decide_from_old(struct decision *d, const struct packet *pkt,
-					    const struct tcpmig_flow_key *key, __u32 old_ref)
+					    const struct tcpmig_flow_key *key,
+					    const struct tcpmig_rule *rule)
 {
-	struct tcpmig_rule *rule = rule_get(old_ref);
-	struct tcpmig_flow *flow;
+	struct tcpmig_flow *flow = bpf_map_lookup_elem(&tcpmig_flows, key);
 
-	if (!rule)
+	if (rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY && !(flow && flow->ref == rule->ref))
 		return;
-	flow = bpf_map_lookup_elem(&tcpmig_flows, key);
-	if (!flow && rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY)
-		return;
-	d->ref = old_ref;
-	decide_from_owner(d, pkt, rule, &key->remote, 0);
+	d->ref = rule->ref;
+	decide_from_owner(d, pkt, rule, &key->remote);
 }
 
-static __always_inline void decide_ingress_tcp(struct decision *d, const struct packet *pkt)
+static __always_inline void decide_ingress_tcp(struct decision *d, struct __sk_buff *skb,
+					       const struct packet *pkt)
 {
 	struct tcpmig_flow_key key = { .remote = pkt->src, .local = pkt->dst };
 	struct tcpmig_remote *remote;
@@ -297,15 +355,14 @@ static __always_inline void decide_ingress_tcp(struct decision *d, const struct 
 		return;
 	if (remote->wires)
 		wire = bpf_map_lookup_elem(&tcpmig_wires, &key);
-	if (wire) {
-		rule = rule_get(wire->ref);
-		if (!rule)
-			return;
+	rule = wire ? rule_get(wire->ref) : 0;
+	if (rule && (endpoint_equal(&wire->old, &key.remote) || wire_is_ours(skb, &key, wire))) {
 		d->ref = wire->ref;
-		return decide_from_owner(d, pkt, rule, &wire->old, wire->hop);
+		return decide_from_owner(d, pkt, rule, &wire->old);
 	}
-	if (remote->old_ref)
-		decide_from_old(d, pkt, &key, remote->old_ref);
+	rule = rule_of_old(remote, &key.remote);
+	if (rule)
+		decide_from_old(d, pkt, &key, rule);
 }
 
 /*
@@ -317,16 +374,18 @@ static __always_inline void decide_ingress_icmp(struct decision *d, const struct
 {
 	struct tcpmig_remote *remote = bpf_map_lookup_elem(&tcpmig_remotes, &pkt->dst);
 	struct tcpmig_flow_key key = { .remote = pkt->dst, .local = pkt->src };
+	struct tcpmig_flow *flow;
 	struct tcpmig_rule *rule;
 	enum tcpmig_state state;
 	__u64 word;
 
-	if (!remote || !remote->old_ref)
+	if (!remote)
 		return;
-	rule = rule_get(remote->old_ref);
+	rule = rule_of_old(remote, &pkt->dst);
 	if (!rule)
 		return;
-	if (rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY && !bpf_map_lookup_elem(&tcpmig_flows, &key))
+	flow = bpf_map_lookup_elem(&tcpmig_flows, &key);
+	if (rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY && !(flow && flow->ref == rule->ref))
 		return;
 	word = rule_word(rule);
 	state = rule_state(rule, word);
@@ -336,15 +395,15 @@ static __always_inline void decide_ingress_icmp(struct decision *d, const struct
 	drop(d, TCPMIG_R_OLD_PATH_ICMP);
 }
 
-static __always_inline void decide_ingress(struct decision *d, const struct packet *pkt,
-					   enum packet_kind kind)
+static __always_inline void decide_ingress(struct decision *d, struct __sk_buff *skb,
+					   const struct packet *pkt, enum packet_kind kind)
 {
 	d->action = ACTION_PASS;
 	if (kind == PACKET_ICMP_ERROR)
 		return decide_ingress_icmp(d, pkt);
 	if (kind != PACKET_TCP && kind != PACKET_TCP_FRAGMENT)
 		return;
-	decide_ingress_tcp(d, pkt);
+	decide_ingress_tcp(d, skb, pkt);
 	if (d->action == ACTION_REWRITE && kind == PACKET_TCP_FRAGMENT)
 		drop(d, TCPMIG_R_FRAGMENT);
 }

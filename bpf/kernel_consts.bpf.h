@@ -22,6 +22,10 @@
 #define ICMPV6_PKT_TOOBIG   2
 #define ICMPV6_PARAMPROB    4
 
+/* bpf_sock.state */
+#define BPF_TCP_TIME_WAIT 6
+#define BPF_TCP_LISTEN	  10
+
 /*
  * The only verdicts that mean the same under TCX (6.6) and clsact: under TCX
  * every other number, TC_ACT_STOLEN among them, lets the packet pass.

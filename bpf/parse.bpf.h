@@ -21,7 +21,7 @@ enum packet_kind {
  * @src, @dst: outer addresses and ports, or the quoted ones of an ICMP error
  * @l3_off:    offset of the IP header in the skb, bytes
  * @l4_off:    offset of the TCP or ICMP header, bytes
- * @rst:       TCP RST is set
+ * @syn, @rst: the flags of TCP
  * @has_data:  TCP payload, SYN or FIN: what the sender will send again
  * @too_big:   ICMP error that says "packet too big"
  */
@@ -30,6 +30,7 @@ struct packet {
 	struct tcpmig_endpoint dst;
 	__u32 l3_off;
 	__u32 l4_off;
+	bool syn;
 	bool rst;
 	bool has_data;
 	bool too_big;
@@ -56,20 +57,32 @@ static __always_inline void endpoint_v6(struct tcpmig_endpoint *ep, const struct
 }
 
 /*
+ * The context holds packet pointers in 32-bit fields. Behind the barrier the compiler
+ * can no longer see that, and not cut them to 32 bits again, which the verifier refuses.
+ */
+static __always_inline void *packet_pointer(__u32 field)
+{
+	void *p = (void *)(long)field;
+
+	asm volatile("" : "+r"(p));
+	return p;
+}
+
+/*
  * Header of @size bytes at @off, or NULL if the packet is shorter. Pulls it into
  * the linear area if need be: pointers from before the call are void.
  */
 static __always_inline void *header_at(struct __sk_buff *skb, __u32 off, __u32 size)
 {
-	void *data = (void *)(long)skb->data;
-	void *data_end = (void *)(long)skb->data_end;
+	void *data = packet_pointer(skb->data);
+	void *data_end = packet_pointer(skb->data_end);
 
 	if (data + off + size <= data_end)
 		return data + off;
 	if (off + size > skb->len || bpf_skb_pull_data(skb, off + size))
 		return 0;
-	data = (void *)(long)skb->data;
-	data_end = (void *)(long)skb->data_end;
+	data = packet_pointer(skb->data);
+	data_end = packet_pointer(skb->data_end);
 	return data + off + size <= data_end ? data + off : 0;
 }
 
@@ -81,6 +94,7 @@ static __always_inline bool parse_tcp(struct __sk_buff *skb, struct packet *pkt)
 		return false;
 	pkt->src.port = tcp->source;
 	pkt->dst.port = tcp->dest;
+	pkt->syn = tcp->syn;
 	pkt->rst = tcp->rst;
 	pkt->has_data = tcp->syn || tcp->fin || skb->len > pkt->l4_off + tcp->doff * 4;
 	return true;

@@ -27,8 +27,16 @@ static __always_inline bool routed_before(const struct __sk_buff *skb)
  */
 static __always_inline int route_out(struct __sk_buff *skb, __u32 ifindex)
 {
-	if (!l2_len && (!ifindex || ifindex == skb->ifindex))
-		return VERDICT_NEXT; /* no neighbour to find on this kind of device */
+	struct ethhdr eth = { .h_proto = skb->protocol };
+
+	if (!l2_len) {
+		if (!ifindex || ifindex == skb->ifindex)
+			return VERDICT_NEXT; /* no neighbour to find on this kind of device */
+		/* From tun to Ethernet: redirect_neigh() wants room where it writes the header. */
+		if (bpf_skb_change_head(skb, sizeof(eth), 0) ||
+		    bpf_skb_store_bytes(skb, 0, &eth, sizeof(eth), 0))
+			return VERDICT_DROP;
+	}
 	skb->cb[0] = ROUTED_MARK_0;
 	skb->cb[1] = ROUTED_MARK_1;
 	return bpf_redirect_neigh(ifindex ?: skb->ifindex, 0, 0, 0);

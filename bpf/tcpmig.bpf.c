@@ -47,7 +47,7 @@ int tcpmig_ingress(struct __sk_buff *skb)
 	struct packet pkt = {};
 	struct decision d = {};
 
-	decide_ingress(&d, &pkt, parse_packet(skb, &pkt));
+	decide_ingress(&d, skb, &pkt, parse_packet(skb, &pkt));
 	if (d.action == ACTION_PASS)
 		return VERDICT_NEXT;
 	if (d.action == ACTION_DROP)

@@ -158,12 +158,16 @@ struct tcpmig_flow {
 };
 _Static_assert(sizeof(struct tcpmig_flow) == 16, "no hidden padding");
 
-/** struct tcpmig_wire - the same connection as on the wire at @hop; made with BPF_NOEXIST. */
+/**
+ * struct tcpmig_wire - the same connection as on the wire; made with BPF_NOEXIST.
+ * @checked: no local socket is connected to the peer itself from the same address and
+ *           port; until BPF has looked, the entry may be that socket's packets' undoing
+ */
 struct tcpmig_wire {
 	struct tcpmig_endpoint old;
 	__u32 ref;
-	__u16 hop;
-	__u8 pad[2];
+	__u8 checked;
+	__u8 pad[3];
 };
 _Static_assert(sizeof(struct tcpmig_wire) == 28, "no hidden padding");
 

@@ -25,8 +25,15 @@ static bool parse_mode(const char *text, enum redirector_mode *mode)
 static int open_error(int err, const char *pin_dir)
 {
 	if (err == -EMEDIUMTYPE)
-		return log_error("'%s': not in a BPF file system; mount one: mount -t bpf bpf %s",
+		return log_error("'%s': not in a BPF file system; mount one: mount -t bpf -o "
+				 "mode=0700 bpf %s",
 				 pin_dir, PINDIR_BPFFS);
+	if (err == -ENOTUNIQ)
+		return log_error("'%s': others may write there; expected a directory of the user "
+				 "who runs this, mode 0700",
+				 pin_dir);
+	if (err == -EBUSY)
+		return log_error("'%s': another command has it locked for more than 10 s", pin_dir);
 	if (err == -EPERM || err == -EACCES)
 		return log_errno(err, "'%s': cannot make it; expected to run as root", pin_dir);
 	return log_errno(err, "'%s': cannot make it, expected a directory in a BPF file system",

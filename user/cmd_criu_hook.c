@@ -26,6 +26,7 @@
 enum stage { STAGE_NONE, STAGE_PREPARE, STAGE_ARM, STAGE_GO };
 
 #define SEPARATORS " ,\t\n"
+#define MOVES_MAX  16
 
 static enum stage stage_of_action(const char *action)
 {
@@ -44,6 +45,7 @@ struct move {
 	const char *new_text;
 	struct tcpmig_endpoint old;
 	struct tcpmig_endpoint new;
+	bool back; /* to OLD itself */
 	struct rules_flows flows;
 };
 
@@ -64,89 +66,131 @@ static int add_client(const struct tcpmig_endpoint *local, const struct tcpmig_e
 	return 0;
 }
 
-/* STAGE_PREPARE and STAGE_ARM. */
-static int arm(struct session *s, struct move *move, enum stage stage)
+static int read_clients(struct move *move)
 {
 	const char *dir = getenv("CRTOOLS_IMAGE_DIR");
 	_cleanup_close_ int dir_fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	struct rules_outcome outcome = {};
-	struct tcpmig_owner next;
 	int err;
 
 	if (dir_fd < 0)
 		return log_error("CRTOOLS_IMAGE_DIR '%s': cannot open it; "
 				 "expected to be called by criu --action-script",
 				 dir ?: "");
+	move->flows.origin = RULES_IMAGE;
 	err = images_each_connection(dir_fd, add_client, move);
-	if (err)
-		return log_errno(err, "'%s': cannot read the connections in files.img", dir);
+	return err ? log_errno(err, "'%s': cannot read the connections in files.img", dir) : 0;
+}
+
+static int prepare(struct session *s, struct move *move)
+{
+	struct rules_outcome outcome = {};
+	struct tcpmig_owner next;
+	int err;
+
+	if (read_clients(move))
+		return 1;
 	session_owner(s, &move->new, &next);
-	err = rules_sweep(&s->tables);
-	if (!err)
-		err = (stage == STAGE_ARM ? rules_arm : rules_prepare)(&s->tables, &move->old,
-								       &next, RULES_HOLD_DEFAULT_MS,
-								       &move->flows, &outcome);
-	if (err)
-		return log_errno(err, "'%s': cannot arm it for '%s'", move->old_text,
-				 move->new_text);
-	if (outcome.taken)
+	err = rules_prepare(&s->tables, &move->old, &next, RULES_HOLD_DEFAULT_MS, &move->flows,
+			    &outcome);
+	if (!err && outcome.taken)
 		return log_error("'%s': %zu of %zu flows cannot be redirected to '%s': the client "
 				 "has other connections there; expected a free NEW port",
 				 move->old_text, outcome.taken, outcome.flows, move->new_text);
-	return 0;
+	return err ? log_errno(err, "'%s': cannot prepare it for '%s'", move->old_text,
+			       move->new_text)
+		   : 0;
 }
 
-static int go(struct session *s, const struct move *move)
+static int arm(struct session *s, struct move *move)
+{
+	struct rules_flows none = {};
+	struct rules_outcome outcome = {};
+	struct tcpmig_owner next;
+	int err;
+
+	session_owner(s, &move->new, &next);
+	err = rules_arm(&s->tables, &move->old, &next, RULES_HOLD_DEFAULT_MS, &none, &outcome);
+	return err ? log_errno(err, "'%s': cannot arm it for '%s'", move->old_text, move->new_text)
+		   : 0;
+}
+
+static int go(struct session *s, struct move *move)
 {
 	int err = rules_go(&s->tables, &move->old, &move->new);
 
-	if (err == -ENOENT && endpoint_same(&move->old, &move->new))
-		return 0;
+	if (err == -ENOENT && move->back)
+		return 0; /* the first of the two stages that go has ended the rule */
 	return err ? log_errno(err, "'%s': cannot redirect it to '%s'", move->old_text,
 			       move->new_text)
 		   : 0;
 }
 
-/* Return: exit status. */
-static int make_move(const char *pin_dir, enum stage stage, struct move *move)
+/* Each step for all moves before the next; an armed half of a move is put back to held. */
+static int run_moves(struct session *s, enum stage stage, struct move *moves, size_t count)
 {
-	struct session s;
-	int status;
+	size_t armed = 0;
+	int status = 0;
 
-	if (!args_endpoint(move->old_text, &move->old) ||
-	    !args_endpoint(move->new_text, &move->new))
-		return 2;
-	if (move->old.family != move->new.family)
-		return args_pair(move->old_text, &move->old, move->new_text, &move->new) ? 0 : 2;
-	if (session_open(&s, pin_dir))
-		return 1;
-	status = stage == STAGE_GO ? go(&s, move) : arm(&s, move, stage);
-	session_close(&s);
+	if (stage != STAGE_GO && rules_sweep(&s->tables))
+		return log_error("cannot read the rules");
+	for (size_t i = 0; !status && stage != STAGE_GO && i < count; i++)
+		status = prepare(s, &moves[i]);
+	for (; !status && stage == STAGE_ARM && armed < count; armed++)
+		status = arm(s, &moves[armed]);
+	for (size_t i = 0; !status && stage == STAGE_GO && i < count; i++)
+		status = go(s, &moves[i]);
+	for (size_t i = 0; status && i < armed; i++)
+		rules_disarm(&s->tables, &moves[i].old, RULES_HOLD_DEFAULT_MS);
 	return status;
 }
 
-/* @olds and @news are lists of the same length; both are cut up. */
-static int make_moves(const char *pin_dir, enum stage stage, char *olds, char *news)
+/* Cuts the two lists up into pairs. Return: how many, or 0 after saying what is wrong. */
+static size_t parse_moves(char *olds, char *news, struct move moves[MOVES_MAX])
 {
 	char *old_save, *new_save;
 	char *old = strtok_r(olds, SEPARATORS, &old_save);
 	char *new = strtok_r(news, SEPARATORS, &new_save);
-	int status = 0;
+	size_t count = 0;
 
 	if (!old)
-		return log_usage("TCPMIG_OLD: empty; expected ADDR:PORT, or a list of them");
-	while (!status && old && new) {
-		struct move move = { .old_text = old, .new_text = new };
+		log_usage("TCPMIG_OLD: empty; expected ADDR:PORT, or a list of them");
+	for (; old && new &&count < MOVES_MAX; count++) {
+		struct move *move = &moves[count];
 
-		status = make_move(pin_dir, stage, &move);
-		free(move.flows.local);
+		*move = (struct move){ .old_text = old, .new_text = new };
+		if (!args_endpoint(old, &move->old) || !args_endpoint(new, &move->new))
+			return 0;
+		move->back = endpoint_same(&move->old, &move->new);
+		if (!move->back && !args_pair(old, &move->old, new, &move->new))
+			return 0;
 		old = strtok_r(NULL, SEPARATORS, &old_save);
 		new = strtok_r(NULL, SEPARATORS, &new_save);
 	}
-	if (!status && (old || new))
-		return log_usage("TCPMIG_OLD and TCPMIG_NEW: '%s' has no partner; "
-				 "expected two lists of the same length",
-				 old ?: new);
+	if (old || new) {
+		log_usage("'%s': has no partner; expected TCPMIG_OLD and TCPMIG_NEW to have the "
+			  "same number of addresses, at most %d",
+			  old ?: new, MOVES_MAX);
+		return 0;
+	}
+	return count;
+}
+
+/* Return: exit status. */
+static int make_moves(const char *pin_dir, enum stage stage, char *olds, char *news)
+{
+	struct move moves[MOVES_MAX];
+	size_t count = parse_moves(olds, news, moves);
+	struct session s;
+	int status;
+
+	if (!count)
+		return 2;
+	if (session_open(&s, pin_dir))
+		return 1;
+	status = run_moves(&s, stage, moves, count);
+	session_close(&s);
+	for (size_t i = 0; i < count; i++)
+		free(moves[i].flows.local);
 	return status;
 }
 

@@ -37,6 +37,14 @@ static int detach(const struct globals *g, const char *ifname)
 		return log_error("'%s': not attached; 'tcpmig-bpf list' shows what is", ifname);
 	if (err == -EPERM || err == -EACCES)
 		return log_errno(err, "'%s': cannot open it; expected to run as root", g->pin_dir);
+	if (err == -EXDEV)
+		return log_error("'%s': it serves another network namespace; "
+				 "expected to run in that one",
+				 g->pin_dir);
+	if (err == -ENOTUNIQ)
+		return log_error("'%s': others may write there; expected a directory of the user "
+				 "who runs this, mode 0700",
+				 g->pin_dir);
 	if (err == -EPROTO)
 		return log_error("'%s': maps of another version of tcpmig-bpf; "
 				 "detach with that version",

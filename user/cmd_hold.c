@@ -21,37 +21,67 @@ static bool parse_hold_mode(const char *text, enum tcpmig_hold_mode *mode)
 	return true;
 }
 
-static int hold(const struct globals *g, const char *old_text, const struct tcpmig_endpoint *old,
-		unsigned int max_s, enum tcpmig_hold_mode mode)
+/* What the user asked for. @next_text NULL: it is not known yet where the server goes. */
+struct request {
+	const char *old_text;
+	const char *next_text;
+	struct tcpmig_endpoint old;
+	struct tcpmig_endpoint next;
+	unsigned int max_s;
+	enum tcpmig_hold_mode mode;
+};
+
+static int hold_flows(const struct request *req, struct session *s, const struct rules_flows *flows,
+		      struct rules_outcome *outcome)
+{
+	struct tcpmig_owner next;
+	int err = rules_sweep(&s->tables);
+
+	if (!err)
+		err = rules_hold(&s->tables, &req->old, req->max_s * 1000, req->mode, flows,
+				 outcome);
+	if (err || !req->next_text)
+		return err;
+	session_owner(s, &req->next, &next);
+	return rules_prepare(&s->tables, &req->old, &next, req->max_s * 1000, flows, outcome);
+}
+
+/* Connections that were made while the rule was: looked up again once it is there. */
+static int hold(const struct request *req, struct session *s, struct rules_outcome *outcome)
+{
+	struct rules_flows flows;
+	int err = session_local_flows(s, &req->old, &flows);
+
+	if (!err)
+		err = hold_flows(req, s, &flows, outcome);
+	free(flows.local);
+	return err ? err : session_learn(s, &req->old, outcome);
+}
+
+static int run(const struct globals *g, const struct request *req)
 {
 	struct rules_outcome outcome = {};
-	struct rules_flows flows = {};
 	struct json_object *json;
 	struct session s;
 	int err;
 
 	if (session_open(&s, g->pin_dir))
 		return 1;
-	err = session_local_flows(&s, old, &flows);
-	if (!err)
-		err = rules_sweep(&s.tables);
-	if (!err)
-		err = rules_hold(&s.tables, old, max_s * 1000, mode, &flows, &outcome);
-	free(flows.local);
+	err = hold(req, &s, &outcome);
 	session_close(&s);
 	if (err == -EBUSY)
 		return log_error("'%s': already armed for its next owner; "
 				 "expected 'redirect' or 'release' first",
-				 old_text);
+				 req->old_text);
 	if (err)
-		return log_errno(err, "'%s': cannot hold it", old_text);
+		return log_errno(err, "'%s': cannot hold it", req->old_text);
 	if (!g->json) {
-		printf("held %s for at most %u s, %zu flow%s known\n", old_text, max_s,
+		printf("held %s for at most %u s, %zu flow%s known\n", req->old_text, req->max_s,
 		       outcome.flows, outcome.flows == 1 ? "" : "s");
 		return 0;
 	}
 	json = json_object_new_object();
-	json_object_object_add(json, "old", json_object_new_string(old_text));
+	json_object_object_add(json, "old", json_object_new_string(req->old_text));
 	json_object_object_add(json, "flows", json_object_new_int64(outcome.flows));
 	return output_json(json);
 }
@@ -61,24 +91,31 @@ int cmd_hold(struct globals *g, const struct command *self, int argc, char **arg
 	static const struct option options[] = {
 		{ "max", required_argument, NULL, ARG_MAX },
 		{ "hold", required_argument, NULL, ARG_HOLD },
+		{ "next", required_argument, NULL, ARG_NEXT },
 		ARGS_GLOBAL,
 	};
-	enum tcpmig_hold_mode mode = TCPMIG_HOLD_DROP;
-	unsigned int max_s = RULES_HOLD_DEFAULT_MS / 1000;
-	struct tcpmig_endpoint old;
+	struct request req = { .mode = TCPMIG_HOLD_DROP, .max_s = RULES_HOLD_DEFAULT_MS / 1000 };
 	int c, status = 0;
 
 	while ((c = args_next(g, self, argc, argv, options, &status)) >= 0) {
-		if (c == ARG_HOLD && !parse_hold_mode(optarg, &mode))
+		if (c == ARG_HOLD && !parse_hold_mode(optarg, &req.mode))
 			return log_usage("'%s': expected drop or swallow for --hold", optarg);
 		if (c == ARG_MAX)
-			max_s = args_seconds("--max", optarg, RULES_HOLD_MAX_MS / 1000);
-		if (!max_s)
+			req.max_s = args_seconds("--max", optarg, RULES_HOLD_MAX_MS / 1000);
+		if (c == ARG_NEXT)
+			req.next_text = optarg;
+		if (!req.max_s)
 			return 2;
 	}
 	if (c == ARGS_STOP)
 		return status;
-	if (!args_operands(self, argc, 1, 1) || !args_endpoint(argv[optind], &old))
+	if (!args_operands(self, argc, 1, 1))
 		return 2;
-	return hold(g, argv[optind], &old, max_s, mode);
+	req.old_text = argv[optind];
+	if (!args_endpoint(req.old_text, &req.old))
+		return 2;
+	if (req.next_text && (!args_endpoint(req.next_text, &req.next) ||
+			      !args_pair(req.old_text, &req.old, req.next_text, &req.next)))
+		return 2;
+	return run(g, &req);
 }

@@ -35,26 +35,27 @@ static int add_flow(struct request *req, const char *text)
 	return 0;
 }
 
+/* From what the user named, or what is connected now, and what was meanwhile. */
 static int redirect(const struct request *req, struct session *s, struct rules_outcome *outcome)
 {
-	struct rules_flows flows = {};
+	bool named = req->flows.count;
+	struct rules_flows flows = req->flows;
 	struct tcpmig_owner next;
-	int err;
+	int err = named ? 0 : session_local_flows(s, &req->old, &flows);
 
+	if (err)
+		return err;
 	session_owner(s, &req->new, &next);
-	if (req->flows.count) {
-		err = rules_sweep(&s->tables);
-		return err
-			       ?: rules_redirect(&s->tables, &req->old, &next, true, &req->flows,
-						 outcome);
-	}
-	err = session_local_flows(s, &req->old, &flows);
-	if (!err)
-		err = rules_sweep(&s->tables);
+	err = rules_sweep(&s->tables);
 	if (!err)
 		err = rules_redirect(&s->tables, &req->old, &next, req->established_only, &flows,
 				     outcome);
-	free(flows.local);
+	if (!named)
+		free(flows.local);
+	if (!err && !named && !req->established_only)
+		err = session_learn(s, &req->old, outcome);
+	if (!err)
+		outcome->taken += session_direct(s, &req->old, &req->new);
 	return err;
 }
 

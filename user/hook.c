@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -218,5 +220,23 @@ int hook_detach(const struct hook *hook, const struct tcpmig_iface *iface)
 		err = clsact_detach(hook, &ingress);
 	if (!err && iface->made_clsact)
 		err = clsact_remove_qdisc(hook);
+	return err;
+}
+
+int hook_unpin_all(int dir_fd)
+{
+	DIR *dir = fdopendir(openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	const struct dirent *entry;
+	int ifindex, end, err = 0;
+
+	if (!dir)
+		return -errno;
+	while (!err && (entry = readdir(dir))) {
+		end = 0;
+		if (sscanf(entry->d_name, "if%d_%*[a-z]%n", &ifindex, &end) == 1 && end &&
+		    !entry->d_name[end] && unlinkat(dir_fd, entry->d_name, 0))
+			err = -errno;
+	}
+	closedir(dir);
 	return err;
 }

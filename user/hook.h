@@ -34,4 +34,8 @@ int hook_attach(struct tables *t, const struct hook *hook, struct tcpmig_iface *
  */
 int hook_detach(const struct hook *hook, const struct tcpmig_iface *iface);
 
+/** hook_unpin_all() - remove the pins of links that no interface entry tells of. Return: 0 or
+ * -errno. */
+int hook_unpin_all(int dir_fd);
+
 #endif

@@ -107,7 +107,7 @@ int netlink_sockets_to(const struct tcpmig_endpoint *remote, struct rules_flows 
 	struct socket_search search = { .remote = remote, .found = found };
 	int err;
 
-	memset(found, 0, sizeof(*found));
+	*found = (struct rules_flows){ .origin = RULES_SOCKETS };
 	err = dump_sockets(AF_INET6, &search);
 	if (!err && remote->family == AF_INET)
 		err = dump_sockets(AF_INET, &search);
@@ -152,6 +152,46 @@ int netlink_route(const struct tcpmig_endpoint *to)
 	if (err)
 		return err;
 	return ifindex > 0 ? ifindex : -ENETUNREACH;
+}
+
+struct link {
+	int master;
+	int lower;
+	bool elsewhere; /* @lower is an index in another namespace */
+};
+
+static int on_link(const struct nlmsghdr *nlh, void *ctx)
+{
+	struct link *link = ctx;
+	struct nlattr *attr;
+
+	mnl_attr_for_each (attr, nlh, sizeof(struct ifinfomsg)) {
+		if (mnl_attr_get_type(attr) == IFLA_MASTER)
+			link->master = mnl_attr_get_u32(attr);
+		if (mnl_attr_get_type(attr) == IFLA_LINK)
+			link->lower = mnl_attr_get_u32(attr);
+		if (mnl_attr_get_type(attr) == IFLA_LINK_NETNSID)
+			link->elsewhere = true;
+	}
+	return MNL_CB_STOP;
+}
+
+int netlink_link(int ifindex, int *master, int *lower)
+{
+	char buf[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct link link = {};
+	struct ifinfomsg *info;
+	int err;
+
+	nlh->nlmsg_type = RTM_GETLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
+	info->ifi_index = ifindex;
+	err = netlink_talk(NETLINK_ROUTE, nlh, on_link, &link);
+	*master = link.master;
+	*lower = link.elsewhere ? 0 : link.lower;
+	return err;
 }
 
 /* A filter, not only the chain or protocol entry that heads a list of them. */

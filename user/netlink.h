@@ -26,6 +26,14 @@ int netlink_sockets_to(const struct tcpmig_endpoint *remote, struct rules_flows 
 int netlink_route(const struct tcpmig_endpoint *to);
 
 /**
+ * netlink_link() - what @ifindex is stacked on, and what is stacked on it.
+ * @master: bridge, bond or VRF that it is a port of; 0: none
+ * @lower:  device that it is made on (VLAN, macvlan), in this namespace; 0: none
+ * Return: 0 or -errno.
+ */
+int netlink_link(int ifindex, int *master, int *lower);
+
+/**
  * netlink_clsact_in_use() - has the clsact qdisc of @ifindex any filter?
  * Return: 1 or 0, or -errno; -ENOENT if there is no clsact.
  */

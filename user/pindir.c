@@ -63,7 +63,7 @@ static int mount_bpffs(const char *name)
 	return move_mount(mnt, "", AT_FDCWD, PINDIR_BPFFS, MOVE_MOUNT_F_EMPTY_PATH) ? -errno : 0;
 }
 
-static int make(struct pindir *dir)
+static int make_dir(struct pindir *dir)
 {
 	const char *name = name_in_default_bpffs(dir->path);
 	int err;
@@ -72,9 +72,11 @@ static int make(struct pindir *dir)
 		err = mount_bpffs(name);
 		if (err)
 			return err;
-		dir->mounted = true;
+		dir->mounted = dir->made = true;
 	}
-	if (mkdir(dir->path, 0700) && errno != EEXIST)
+	if (!mkdir(dir->path, 0700))
+		dir->made = true;
+	else if (errno != EEXIST)
 		return errno == EPERM ? -EMEDIUMTYPE : -errno;
 	return 0;
 }
@@ -102,6 +104,16 @@ static bool still_there(const struct pindir *dir)
 	       ours.st_dev == named.st_dev;
 }
 
+/* Whoever may write there may redirect every connection of this host. */
+static int check_owner(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	return st.st_uid == geteuid() && !(st.st_mode & 022) ? 0 : -ENOTUNIQ;
+}
+
 int pindir_open(struct pindir *dir, const char *path, bool create)
 {
 	int err;
@@ -109,7 +121,7 @@ int pindir_open(struct pindir *dir, const char *path, bool create)
 	*dir = (struct pindir){ .path = path, .fd = -1 };
 	do {
 		pindir_close(dir);
-		err = create ? make(dir) : 0;
+		err = create ? make_dir(dir) : 0;
 		if (err)
 			return err;
 		dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -119,7 +131,9 @@ int pindir_open(struct pindir *dir, const char *path, bool create)
 			pindir_close(dir);
 			return -EMEDIUMTYPE;
 		}
-		err = lock(dir->fd);
+		err = check_owner(dir->fd);
+		if (!err)
+			err = lock(dir->fd);
 		if (err) {
 			pindir_close(dir);
 			return err;
@@ -167,5 +181,6 @@ int pindir_remove(struct pindir *dir)
 	if (unlinkat(dir->fd, MOUNTED_MARKER, AT_REMOVEDIR) && errno != ENOENT)
 		return -errno;
 	pindir_close(dir);
-	return rmdir(dir->path) ? -errno : 0;
+	/* The root of the bpffs, or one with somebody else's pins, stays. */
+	return rmdir(dir->path) && errno != EBUSY && errno != ENOTEMPTY ? -errno : 0;
 }

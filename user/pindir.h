@@ -12,11 +12,13 @@
  * struct pindir - an open, locked pin directory.
  * @path:    as given; not owned
  * @fd:      the directory; carries the lock
+ * @made:    this call made the directory
  * @mounted: this call mounted the bpffs
  */
 struct pindir {
 	const char *path;
 	int fd;
+	bool made;
 	bool mounted;
 };
 
@@ -26,7 +28,8 @@ struct pindir {
  * @create: make it if it is not there; mounts a bpffs on /sys/fs/bpf if @path is
  *          below it and none is mounted
  *
- * Return: 0; -ENOENT: not there; -EMEDIUMTYPE: not in a bpffs; -EBUSY: another
+ * Return: 0; -ENOENT: not there; -EMEDIUMTYPE: not in a bpffs; -ENOTUNIQ: it is not
+ * ours alone to write; -EBUSY: another
  * command holds the lock; another -errno.
  */
 int pindir_open(struct pindir *dir, const char *path, bool create);
@@ -35,8 +38,8 @@ int pindir_open(struct pindir *dir, const char *path, bool create);
 void pindir_close(struct pindir *dir);
 
 /**
- * pindir_remove() - remove the (empty) directory; unmount the bpffs if we mounted it
- * and nobody else has pinned anything there. Closes @dir.
+ * pindir_remove() - remove the directory if nothing is in it; unmount the bpffs if we
+ * mounted it and nobody else has pinned anything there. Closes @dir.
  * Return: 0 or -errno.
  */
 int pindir_remove(struct pindir *dir);

@@ -14,6 +14,7 @@
 
 #include "cleanup.h"
 #include "hook.h"
+#include "netlink.h"
 #include "redirector.h"
 #include "rules.h"
 #include "tcpmig.skel.h"
@@ -53,10 +54,16 @@ static int l2_len_of(const char *ifname)
 	return -EMEDIUMTYPE;
 }
 
+static bool serves_another_netns(const struct tables *t)
+{
+	struct tcpmig_meta meta;
+
+	return !tables_get_meta(t, &meta) && meta.netns_ino != redirector_netns_ino();
+}
+
 /* Maps pinned by another version are not touched: their rules may be in use. */
 static int check_pins(const struct pindir *dir, const char **why)
 {
-	struct tcpmig_meta meta;
 	struct tables t;
 	int layout = tables_layout_pinned(dir->fd);
 	int err = 0;
@@ -66,9 +73,13 @@ static int check_pins(const struct pindir *dir, const char **why)
 		return layout;
 	if (layout && layout != TCPMIG_LAYOUT)
 		return -EPROTO;
-	if (!layout || tables_open(&t, dir->fd))
-		return 0; /* nothing yet, or half-made: the load completes it */
-	if (!tables_get_meta(&t, &meta) && meta.netns_ino != redirector_netns_ino()) {
+	if (!layout)
+		return 0;
+	*why = "open the pinned maps";
+	err = tables_open(&t, dir->fd);
+	if (err)
+		return err == -ENOENT ? 0 : err; /* half-made: the load completes it */
+	if (serves_another_netns(&t)) {
 		*why = "the pin directory serves another network namespace; choose one by "
 		       "--pin-dir";
 		err = -EXDEV;
@@ -102,6 +113,50 @@ static int set_up_tables(struct tables *t)
 	return err ? err : rules_repair(t);
 }
 
+#define STACK_MAX 8
+
+/* @ifindex and all that it is below (@up) or above, by one kind of step each. */
+static size_t stack_of(int ifindex, bool up, int stack[STACK_MAX])
+{
+	size_t n = 0;
+	int master, lower;
+
+	while (ifindex && n < STACK_MAX) {
+		stack[n++] = ifindex;
+		if (netlink_link(ifindex, &master, &lower))
+			break;
+		ifindex = up ? master : lower;
+	}
+	return n;
+}
+
+static bool meet(int from_below, int from_above)
+{
+	int up[STACK_MAX], down[STACK_MAX];
+	size_t n_up = stack_of(from_below, true, up), n_down = stack_of(from_above, false, down);
+
+	for (size_t i = 0; i < n_up; i++) {
+		for (size_t k = 0; k < n_down; k++) {
+			if (up[i] == down[k])
+				return true;
+		}
+	}
+	return false;
+}
+
+static int is_stacked_with(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx)
+{
+	int other = *(int *)ctx;
+
+	(void)iface;
+	return (int)ifindex != other && (meet(ifindex, other) || meet(other, ifindex));
+}
+
+bool redirector_stacked_on_attached(const struct tables *t, int ifindex)
+{
+	return tables_each_iface(t, is_stacked_with, &ifindex) == 1;
+}
+
 /* Entry first, hooks second: whatever a kill leaves, detach finds it by the entry. */
 static int attach_hooks(struct tables *t, const struct hook *hook, const struct tcpmig *skel,
 			struct redirector_attached *result, const char **why)
@@ -115,6 +170,10 @@ static int attach_hooks(struct tables *t, const struct hook *hook, const struct 
 	if (result->already && result->mode && result->mode != iface.mode) {
 		*why = "it is attached in another mode; detach it first";
 		return -EEXIST;
+	}
+	if (!result->already && redirector_stacked_on_attached(t, hook->ifindex)) {
+		*why = "a packet would pass it and an attached interface; detach that one first";
+		return -EINVAL;
 	}
 	if (result->already)
 		result->mode = iface.mode;
@@ -138,7 +197,10 @@ static int count_iface(__u32 ifindex, const struct tcpmig_iface *iface, void *ct
 	return 0;
 }
 
-/* With no interface left the maps and their directory go. Closes @dir then. */
+/*
+ * With no interface left the maps and their directory go. Closes @dir then. Whatever
+ * cannot be opened is not removed: it may be in use.
+ */
 static int remove_if_unused(struct pindir *dir)
 {
 	struct tables t;
@@ -148,10 +210,12 @@ static int remove_if_unused(struct pindir *dir)
 	if (!err) {
 		err = tables_each_iface(&t, count_iface, &ifaces);
 		tables_close(&t);
-		if (err || ifaces)
-			return err;
 	}
-	err = tables_unpin(dir->fd);
+	if ((err && err != -ENOENT) || ifaces)
+		return err;
+	err = hook_unpin_all(dir->fd);
+	if (!err)
+		err = tables_unpin(dir->fd);
 	return err ? err : pindir_remove(dir);
 }
 
@@ -163,6 +227,7 @@ int redirector_attach(struct pindir *dir, const char *ifname, enum redirector_mo
 			     .dir_fd = dir->fd };
 	struct tcpmig *skel = NULL;
 	struct tables t = {};
+	bool fresh = tables_layout_pinned(dir->fd) == 0;
 	int l2_len;
 	int err;
 
@@ -187,8 +252,12 @@ int redirector_attach(struct pindir *dir, const char *ifname, enum redirector_mo
 out:
 	tables_close(&t);
 	tcpmig__destroy(skel);
-	if (err && err != -EPROTO && err != -EXDEV)
-		remove_if_unused(dir);
+	if (err && fresh) {
+		hook_unpin_all(dir->fd);
+		tables_unpin(dir->fd);
+	}
+	if (err && dir->made)
+		pindir_remove(dir);
 	return err;
 }
 
@@ -222,7 +291,7 @@ int redirector_detach(struct pindir *dir, const char *ifname, size_t *count)
 
 	*count = 0;
 	if (!err) {
-		err = tables_each_iface(&t, detach_one, &d);
+		err = serves_another_netns(&t) ? -EXDEV : tables_each_iface(&t, detach_one, &d);
 		tables_close(&t);
 	} else if (err == -ENOENT) {
 		err = 0; /* left by an attach that was killed before it attached anything */

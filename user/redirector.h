@@ -42,7 +42,8 @@ struct redirector_attached {
  * Return: 0; -ENODEV: no such interface; -EPROTO: maps of another layout are pinned;
  * -EXDEV: the directory serves another network namespace; -EEXIST: attached in another
  * mode, or a foreign filter has our handle; -EPROTONOSUPPORT: TCX asked for but not
- * there; -EMEDIUMTYPE: a device with another kind of link layer; another -errno.
+ * there; -EMEDIUMTYPE: a device with another kind of link layer; -EINVAL: it is stacked
+ * with an interface that is attached; another -errno.
  */
 int redirector_attach(struct pindir *dir, const char *ifname, enum redirector_mode mode,
 		      struct redirector_attached *result, const char **why);
@@ -53,9 +54,16 @@ int redirector_attach(struct pindir *dir, const char *ifname, enum redirector_mo
  * @dir:    closed if the directory is removed
  * @count:  how many interfaces were detached
  *
- * Return: 0; -ENOENT: @ifname is not attached; -errno.
+ * Return: 0; -ENOENT: @ifname is not attached; -EXDEV: the directory serves another
+ * network namespace; -errno.
  */
 int redirector_detach(struct pindir *dir, const char *ifname, size_t *count);
+
+/**
+ * redirector_stacked_on_attached() - does a packet of @ifindex pass an attached interface, too?
+ * Bridge and port, bond and port, VLAN and its device. Translated twice it would be lost.
+ */
+bool redirector_stacked_on_attached(const struct tables *t, int ifindex);
 
 /** redirector_netns_ino() - inode number of the network namespace of the caller; 0 on error. */
 __u64 redirector_netns_ino(void);

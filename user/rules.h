@@ -23,10 +23,18 @@
 #define RULES_HOLD_DEFAULT_MS 30000
 #define RULES_HOLD_MAX_MS     (3600 * 1000)
 
+/** Where a list of connections comes from: what it may add to a rule depends on that. */
+enum rules_origin {
+	RULES_NAMED,   /* by the user: all of them */
+	RULES_SOCKETS, /* connected to OLD now: not to a rule that is for earlier ones only */
+	RULES_IMAGE,   /* clients of a server in CRIU images: it may have others than OLD's */
+};
+
 /** struct rules_flows - local ends of connections to OLD, made known before they talk. */
 struct rules_flows {
 	struct tcpmig_endpoint *local;
 	size_t count;
+	enum rules_origin origin;
 };
 
 /**
@@ -73,10 +81,14 @@ int rules_prepare(struct tables *t, const struct tcpmig_endpoint *old,
  * @next:     with the interface of the route to it, or 0
  * @lease_ms: after so long the rule is in doubt; it still holds
  *
- * Includes rules_prepare(). Return: as that.
+ * Includes rules_prepare(). Return: as that; -EADDRINUSE: @outcome->taken is not 0, and
+ * the rule is held, not armed.
  */
 int rules_arm(struct tables *t, const struct tcpmig_endpoint *old, const struct tcpmig_owner *next,
 	      __u32 lease_ms, const struct rules_flows *flows, struct rules_outcome *outcome);
+
+/** rules_disarm() - an armed rule is held again, for @max_ms: its move did not come about. */
+int rules_disarm(struct tables *t, const struct tcpmig_endpoint *old, __u32 max_ms);
 
 /**
  * rules_go() - the armed rule becomes active: everything to NEXT.
@@ -88,12 +100,20 @@ int rules_go(struct tables *t, const struct tcpmig_endpoint *old,
 	     const struct tcpmig_endpoint *next);
 
 /**
- * rules_redirect() - arm and go in one, from any state.
+ * rules_redirect() - everything to NEXT at once, in one step from any state.
  * @established_only: only @flows and flows already known, no later connection
+ * Return: as rules_arm() and rules_go(); on error the rule is as it was.
  */
 int rules_redirect(struct tables *t, const struct tcpmig_endpoint *old,
 		   const struct tcpmig_owner *next, bool established_only,
 		   const struct rules_flows *flows, struct rules_outcome *outcome);
+
+/**
+ * rules_learn() - make further connections known to the rule of @old.
+ * Return: 0, -ENOENT or -errno.
+ */
+int rules_learn(struct tables *t, const struct tcpmig_endpoint *old,
+		const struct rules_flows *flows, struct rules_outcome *outcome);
 
 /**
  * rules_release() - end a hold (back to the owner before it) or a redirect (back to OLD).

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "endpoint.h"
@@ -30,6 +31,11 @@ static void explain(int err, const char *pin_dir)
 	case -EPERM:
 	case -EACCES:
 		log_errno(err, "'%s': cannot open it; expected to run as root", pin_dir);
+		break;
+	case -ENOTUNIQ:
+		log_error("'%s': others may write there; expected a directory of the user who runs "
+			  "this, mode 0700",
+			  pin_dir);
 		break;
 	default:
 		log_errno(err, "'%s': cannot open it", pin_dir);
@@ -75,13 +81,43 @@ static bool is_our_netns(const struct session *s)
 int session_local_flows(const struct session *s, const struct tcpmig_endpoint *old,
 			struct rules_flows *flows)
 {
-	memset(flows, 0, sizeof(*flows));
+	*flows = (struct rules_flows){ .origin = RULES_SOCKETS };
 	if (!is_our_netns(s)) {
 		log_verbose(
 			"local sockets not looked up: the pins serve another network namespace");
 		return 0;
 	}
 	return netlink_sockets_to(old, flows);
+}
+
+int session_learn(struct session *s, const struct tcpmig_endpoint *old,
+		  struct rules_outcome *outcome)
+{
+	struct rules_flows flows;
+	int err = session_local_flows(s, old, &flows);
+
+	if (!err)
+		err = rules_learn(&s->tables, old, &flows, outcome);
+	free(flows.local);
+	return err == -ENOENT ? 0 : err; /* a move back to OLD has ended the rule */
+}
+
+size_t session_direct(const struct session *s, const struct tcpmig_endpoint *old,
+		      const struct tcpmig_endpoint *new)
+{
+	struct tcpmig_flow_key key = { .remote = *old };
+	struct rules_flows direct;
+	struct tcpmig_flow flow;
+	size_t count = 0;
+
+	if (session_local_flows(s, new, &direct))
+		return 0;
+	for (size_t i = 0; i < direct.count; i++) {
+		key.local = direct.local[i];
+		count += !tables_get_flow(&s->tables, &key, &flow);
+	}
+	free(direct.local);
+	return count;
 }
 
 void session_owner(const struct session *s, const struct tcpmig_endpoint *peer,
@@ -101,7 +137,8 @@ void session_owner(const struct session *s, const struct tcpmig_endpoint *peer,
 		return;
 	}
 	owner->ifindex = ifindex;
-	if (tables_get_iface(&s->tables, ifindex, &iface)) {
+	if (tables_get_iface(&s->tables, ifindex, &iface) &&
+	    !redirector_stacked_on_attached(&s->tables, ifindex)) {
 		if_indextoname(ifindex, name);
 		log_note("note: packets to %s leave by %s, where nothing is attached; "
 			 "run 'tcpmig-bpf attach %s'",

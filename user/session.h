@@ -33,6 +33,21 @@ int session_local_flows(const struct session *s, const struct tcpmig_endpoint *o
 			struct rules_flows *flows);
 
 /**
+ * session_learn() - add the connections to @old that were made since session_local_flows().
+ * A connection that began in between would else be unknown until it talks.
+ * Return: 0 or -errno.
+ */
+int session_learn(struct session *s, const struct tcpmig_endpoint *old,
+		  struct rules_outcome *outcome);
+
+/**
+ * session_direct() - how many flows of @old are taken on the wire, because a local socket is
+ * connected to @new itself from the same address and port.
+ */
+size_t session_direct(const struct session *s, const struct tcpmig_endpoint *old,
+		      const struct tcpmig_endpoint *new);
+
+/**
  * session_owner() - @peer with the interface of the route to it.
  *
  * Notes for the user if packets to it leave where nothing is attached: its answers

@@ -7,7 +7,7 @@ _tcpmig_bpf_options() {
 	case $1 in
 	attach) echo --mode ;;
 	detach) echo --all ;;
-	hold) echo --max --hold ;;
+	hold) echo --max --hold --next ;;
 	redirect) echo --established-only --flow ;;
 	rewrite-images) echo --from --to ;;
 	esac

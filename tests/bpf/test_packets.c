@@ -57,9 +57,13 @@ enum setup {
 	ACTIVE_ESTABLISHED_ONLY,
 	ACTIVE_HELD, /* at NEW, held for the next move */
 	ACTIVE_HELD_OVER,
-	ACTIVE_ARMED, /* at NEW, armed for THIRD */
-	MOVED_TWICE,  /* at THIRD */
-	ARMED_BACK,   /* at NEW, armed for OLD */
+	ACTIVE_ARMED,	/* at NEW, armed for THIRD */
+	MOVED_TWICE,	/* at THIRD */
+	ARMED_BACK,	/* at NEW, armed for OLD */
+	OTHER_PREPARED, /* held, prepared for THIRD and given up, armed for NEW */
+	OTHER_MOVED,	/* the same, and moved to NEW */
+	BACK_GIVEN_UP,	/* at NEW, armed for OLD and given up, moved to THIRD */
+	SAME_PREPARED,	/* at NEW, prepared for NEW itself */
 	RELEASED,
 };
 
@@ -247,6 +251,21 @@ static const struct row rows[] = {
 	  UNTOUCHED, -1 },
 	{ "armed for OLD again: NEW is fenced", ARMED_BACK, IN, TCP_DATA, NEW, CLIENT, DROP,
 	  UNTOUCHED, R(FENCE_OLD_OWNER) },
+	/* who is not the next any more is nobody */
+	{ "given up for NEW: THIRD is fenced while armed", OTHER_PREPARED, IN, TCP_RST, THIRD,
+	  CLIENT, DROP, UNTOUCHED, R(FENCE_OLD_OWNER) },
+	{ "given up for NEW: NEW gets in", OTHER_PREPARED, IN, TCP_DATA, NEW, CLIENT, NEXT, OLD,
+	  CLIENT, R(IN_REWRITTEN) },
+	{ "given up for NEW: THIRD is fenced afterwards", OTHER_MOVED, IN, TCP_RST, THIRD, CLIENT,
+	  DROP, UNTOUCHED, R(FENCE_OLD_OWNER) },
+	{ "back to OLD given up: OLD is fenced", BACK_GIVEN_UP, IN, TCP_RST, OLD, CLIENT, DROP,
+	  UNTOUCHED, R(FENCE_OLD_OWNER) },
+	{ "back to OLD given up: THIRD gets in", BACK_GIVEN_UP, IN, TCP_DATA, THIRD, CLIENT, NEXT,
+	  OLD, CLIENT, R(IN_REWRITTEN) },
+	{ "moved to where it is: data gets in", SAME_PREPARED, IN, TCP_DATA, NEW, CLIENT, NEXT, OLD,
+	  CLIENT, R(IN_REWRITTEN) },
+	{ "moved to where it is: data goes out", SAME_PREPARED, OUT, TCP_DATA, CLIENT, OLD,
+	  REDIRECT, CLIENT, NEW, R(OUT_REWRITTEN) },
 	{ "armed for OLD again: data is held", ARMED_BACK, OUT, TCP_DATA, CLIENT, OLD, REDIRECT,
 	  UNTOUCHED, R(HELD_SWALLOWED) },
 };
@@ -266,7 +285,7 @@ static struct tcpmig_endpoint endpoint_of(enum who who)
 static void hold(enum tcpmig_hold_mode mode)
 {
 	struct tcpmig_endpoint old = endpoint_of(OLD), client = endpoint_of(CLIENT);
-	struct rules_flows flows = { .local = &client, .count = 1 };
+	struct rules_flows flows = { .local = &client, .count = 1, .origin = RULES_NAMED };
 	struct rules_outcome outcome;
 
 	assert_int_equal(rules_hold(&tables, &old, 60000, mode, &flows, &outcome), 0);
@@ -279,7 +298,7 @@ static void lead_to(enum who who, int (*step)(struct tables *, const struct tcpm
 {
 	struct tcpmig_endpoint old = endpoint_of(OLD), client = endpoint_of(CLIENT);
 	struct tcpmig_owner next = { .peer = endpoint_of(who) };
-	struct rules_flows flows = { .local = &client, .count = 1 };
+	struct rules_flows flows = { .local = &client, .count = 1, .origin = RULES_NAMED };
 	struct rules_outcome outcome = {};
 
 	assert_int_equal(step(&tables, &old, &next, 60000, &flows, &outcome), 0);
@@ -298,7 +317,7 @@ static void redirect(enum who who, bool established_only)
 {
 	struct tcpmig_endpoint old = endpoint_of(OLD), client = endpoint_of(CLIENT);
 	struct tcpmig_owner next = { .peer = endpoint_of(who) };
-	struct rules_flows flows = { .local = &client, .count = 1 };
+	struct rules_flows flows = { .local = &client, .count = 1, .origin = RULES_NAMED };
 	struct rules_outcome outcome = {};
 
 	assert_int_equal(rules_redirect(&tables, &old, &next, established_only, &flows, &outcome),
@@ -349,9 +368,25 @@ static void set_up_rule(enum setup setup)
 	case MOVED_TWICE:
 	case ARMED_BACK:
 	case RELEASED:
+	case BACK_GIVEN_UP:
+	case SAME_PREPARED:
 		redirect(NEW, false);
 		break;
+	case OTHER_PREPARED:
+	case OTHER_MOVED:
+		lead_to(THIRD, rules_prepare);
+		lead_to(NEW, rules_arm);
+		break;
 	}
+	if (setup == OTHER_MOVED)
+		go(NEW);
+	if (setup == BACK_GIVEN_UP) {
+		lead_to(OLD, rules_arm);
+		assert_int_equal(release(), 0);
+		redirect(THIRD, false);
+	}
+	if (setup == SAME_PREPARED)
+		lead_to(NEW, rules_prepare);
 	if (setup == ACTIVE_HELD || setup == ACTIVE_HELD_OVER)
 		hold(TCPMIG_HOLD_DROP);
 	if (setup == ACTIVE_ARMED || setup == MOVED_TWICE)
@@ -537,7 +572,7 @@ static void two_flows_never_share_a_wire_tuple(void **state)
 	struct tcpmig_endpoint client, stranger;
 	struct tcpmig_owner next;
 	struct rules_outcome outcome = {};
-	struct rules_flows flows = { .local = &client, .count = 1 };
+	struct rules_flows flows = { .local = &client, .count = 1, .origin = RULES_NAMED };
 	struct test_packet in, out;
 
 	(void)state;
@@ -640,6 +675,150 @@ static void wrong_orders_change_nothing(void **state)
 	clear_rules();
 }
 
+static void add(enum who who, enum rules_origin origin)
+{
+	struct tcpmig_endpoint old = endpoint_of(OLD), client = endpoint_of(who);
+	struct rules_flows flows = { .local = &client, .count = 1, .origin = origin };
+	struct rules_outcome outcome;
+
+	assert_int_equal(rules_learn(&tables, &old, &flows, &outcome), 0);
+}
+
+static bool known(enum who old, enum who client)
+{
+	struct tcpmig_flow_key key = { .remote = endpoint_of(old), .local = endpoint_of(client) };
+	struct tcpmig_flow flow;
+
+	return !tables_get_flow(&tables, &key, &flow);
+}
+
+/* What a list may add depends on where it comes from. */
+static void strangers_do_not_become_flows(void **state)
+{
+	struct tcpmig_endpoint client, new;
+	struct tcpmig_owner third;
+	struct rules_flows flows = { .local = &client, .count = 1, .origin = RULES_IMAGE };
+	struct rules_outcome outcome;
+
+	(void)state;
+	family = 0;
+	client = endpoint_of(CLIENT);
+	new = endpoint_of(NEW);
+	third = (struct tcpmig_owner){ .peer = endpoint_of(THIRD) };
+	redirect(NEW, true); /* OLD may be another server by now, CLIENT2 its client */
+	hold(TCPMIG_HOLD_DROP);
+	add(CLIENT2, RULES_SOCKETS);
+	assert_false(known(OLD, CLIENT2));
+	add(CLIENT2, RULES_NAMED);
+	assert_true(known(OLD, CLIENT2));
+	clear_rules();
+
+	redirect(NEW, false); /* the server at NEW has direct clients, too */
+	add(CLIENT2, RULES_IMAGE);
+	assert_false(known(OLD, CLIENT2));
+	/* and its own address is moved as well: CLIENT is no client of that */
+	assert_int_equal(rules_prepare(&tables, &new, &third, 1000, &flows, &outcome), 0);
+	assert_false(known(NEW, CLIENT));
+	client = endpoint_of(CLIENT2);
+	assert_int_equal(rules_learn(&tables, &new, &flows, &outcome), 0);
+	assert_true(known(NEW, CLIENT2));
+	assert_int_equal(rules_release(&tables, &new), 0);
+	clear_rules();
+}
+
+/* A flow that a dead rule left is none of a rule for established flows only. */
+static void dead_entries_have_no_effect(void **state)
+{
+	struct tcpmig_endpoint old, client, client2;
+	struct tcpmig_flow_key key, wire_key;
+	struct tcpmig_flow flow = { .ref = tcpmig_ref(5, 9) };
+	struct tcpmig_wire wire = { .ref = tcpmig_ref(5, 9), .checked = 1 };
+	struct test_packet in, out;
+
+	(void)state;
+	family = 0;
+	old = endpoint_of(OLD);
+	client = endpoint_of(CLIENT);
+	client2 = endpoint_of(CLIENT2);
+	redirect(NEW, true);
+	key = (struct tcpmig_flow_key){ .remote = old, .local = client2 };
+	assert_int_equal(tables_set_flow(&tables, &key, &flow), 0);
+	packet_build(&in, TCP_DATA, &client2, &old);
+	assert_int_equal(run_program(OUT, &in, &out, 0, NULL), NEXT);
+	packet_build(&in, TCP_DATA, &old, &client2);
+	assert_int_equal(run_program(IN, &in, &out, 0, NULL), NEXT);
+	assert_int_equal(rules_repair(&tables), 0);
+	clear_rules();
+
+	hold(TCPMIG_HOLD_DROP); /* a wire entry of OLD from a move back must not hide the hold */
+	wire_key = (struct tcpmig_flow_key){ .remote = old, .local = client };
+	assert_int_equal(tables_set_wire(&tables, &wire_key, &wire), 0);
+	lead_to(NEW, rules_prepare);
+	packet_build(&in, TCP_RST, &old, &client);
+	assert_int_equal(run_program(IN, &in, &out, 0, NULL), DROP);
+	assert_int_equal(rules_repair(&tables), 0);
+	clear_rules();
+}
+
+/* A refused redirect leaves the rule as it was; one that armed can be put back. */
+static void a_refused_redirect_changes_nothing(void **state)
+{
+	struct tcpmig_endpoint old;
+	struct tcpmig_owner third;
+	struct rules_flows none = {};
+	struct rules_outcome outcome;
+	struct tcpmig_rule before;
+
+	(void)state;
+	family = 0;
+	old = endpoint_of(OLD);
+	third = (struct tcpmig_owner){ .peer = endpoint_of(THIRD) };
+	lead_to(NEW, rules_arm);
+	before = tables.rules[0];
+	assert_int_equal(rules_redirect(&tables, &old, &third, true, &none, &outcome), -EBUSY);
+	assert_memory_equal(&before, &tables.rules[0], sizeof(before));
+	assert_int_equal(rules_disarm(&tables, &old, 1000), 0);
+	assert_int_equal(send_data(OLD, TCP_ACK), DROP);
+	let_time_pass();
+	assert_int_equal(send_data(OLD, TCP_DATA), NEXT); /* held, and held no longer */
+	clear_rules();
+}
+
+/* Killed between the flip and the publication: the next command, or attach, completes it. */
+static void an_unpublished_rule_is_completed(void **state)
+{
+	struct tcpmig_endpoint old;
+	struct tcpmig_remote remote = {};
+
+	(void)state;
+	family = 0;
+	old = endpoint_of(OLD);
+	for (int by_repair = 0; by_repair < 2; by_repair++) {
+		redirect(NEW, false);
+		assert_int_equal(tables_set_remote(&tables, &old, &remote), 0);
+		assert_int_equal(send_data(OLD, TCP_DATA), NEXT);
+		if (by_repair)
+			assert_int_equal(rules_repair(&tables), 0);
+		else
+			redirect(NEW, false);
+		assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
+		clear_rules();
+	}
+}
+
+/* A hold at NEW that is over is a redirect again, and released as one. */
+static void an_expired_hold_is_released_as_what_it_is(void **state)
+{
+	(void)state;
+	family = 0;
+	redirect(NEW, false);
+	hold(TCPMIG_HOLD_DROP);
+	let_time_pass();
+	assert_int_equal(release(), 0);
+	assert_int_equal(release(), -ENOENT);
+	clear_rules();
+}
+
 /* Entries of a command that was killed belong to nobody and are swept. */
 static void repair_removes_what_a_kill_left(void **state)
 {
@@ -701,6 +880,11 @@ int main(void)
 		cmocka_unit_test(a_move_back_ends_the_rule),
 		cmocka_unit_test(wrong_orders_change_nothing),
 		cmocka_unit_test(repair_removes_what_a_kill_left),
+		cmocka_unit_test(strangers_do_not_become_flows),
+		cmocka_unit_test(dead_entries_have_no_effect),
+		cmocka_unit_test(a_refused_redirect_changes_nothing),
+		cmocka_unit_test(an_unpublished_rule_is_completed),
+		cmocka_unit_test(an_expired_hold_is_released_as_what_it_is),
 	};
 
 	return cmocka_run_group_tests_name("packets", tests, load, unload);

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+
+#include "endpoint.h"
+#include "rule_entries.h"
+
+__u64 rule_word_load(const struct tcpmig_rule *rule)
+{
+	return __atomic_load_n(&rule->word, __ATOMIC_ACQUIRE);
+}
+
+void rule_word_store(struct tcpmig_rule *rule, __u16 hop, enum tcpmig_state state)
+{
+	__u32 epoch = tcpmig_word_epoch(rule_word_load(rule)) + 1;
+
+	__atomic_store_n(&rule->word, tcpmig_word(epoch, hop, state), __ATOMIC_RELEASE);
+}
+
+bool rule_is_live(const struct tcpmig_rule *rule)
+{
+	return tcpmig_word_state(rule_word_load(rule)) != TCPMIG_FREE;
+}
+
+static bool ref_is_live(const struct tables *t, __u32 ref)
+{
+	__u32 slot = tcpmig_ref_slot(ref);
+
+	return slot < TCPMIG_RULES_MAX && t->rules[slot].ref == ref &&
+	       rule_is_live(&t->rules[slot]);
+}
+
+int rule_publish(struct tables *t, const struct tcpmig_rule *rule)
+{
+	struct tcpmig_remote remote = {};
+	int err = tables_get_remote(t, &rule->old, &remote);
+
+	if (err && err != -ENOENT)
+		return err;
+	remote.old_ref = rule->ref;
+	return tables_set_remote(t, &rule->old, &remote);
+}
+
+static bool owned_by_a_rule(const struct tables *t, const struct tcpmig_endpoint *peer)
+{
+	for (__u32 slot = 0; slot < TCPMIG_RULES_MAX; slot++) {
+		const struct tcpmig_rule *rule = &t->rules[slot];
+
+		if (!rule_is_live(rule))
+			continue;
+		for (int hop = 0; hop < TCPMIG_HOPS_MAX; hop++) {
+			/* OLD is owner 0 without a wire entry, unless the flow came back to it */
+			if (hop == 0 && endpoint_same(&rule->owner[0].peer, &rule->old))
+				continue;
+			if (endpoint_same(&rule->owner[hop].peer, peer))
+				return true;
+		}
+	}
+	return false;
+}
+
+static int remote_repair(const struct tcpmig_endpoint *ep, const struct tcpmig_remote *remote,
+			 void *ctx)
+{
+	struct tables *t = ctx;
+	struct tcpmig_remote left = *remote;
+
+	if (left.old_ref && !ref_is_live(t, left.old_ref))
+		left.old_ref = 0;
+	if (left.wires && !owned_by_a_rule(t, ep))
+		left.wires = 0;
+	if (left.old_ref == remote->old_ref && left.wires == remote->wires)
+		return 0;
+	return tables_set_remote(t, ep, &left);
+}
+
+static bool ref_is(__u32 ref, void *ctx)
+{
+	return ref == *(__u32 *)ctx;
+}
+
+/* Is the connection of @local to the server at @old on the wire one of another rule? */
+static bool wired_by_another(const struct tables *t, const struct tcpmig_rule *rule,
+			     const struct tcpmig_endpoint *local)
+{
+	struct tcpmig_flow_key key = { .remote = rule->old, .local = *local };
+	struct tcpmig_wire wire;
+
+	return !tables_get_wire(t, &key, &wire) && wire.ref != rule->ref &&
+	       ref_is_live(t, wire.ref);
+}
+
+/* May a connection that the rule does not know be added to it? */
+static bool may_add(const struct tables *t, const struct tcpmig_rule *rule,
+		    const struct tcpmig_endpoint *local, enum rules_origin origin)
+{
+	if (origin == RULES_NAMED)
+		return true;
+	/* OLD may be another service by now, and this one of its clients. */
+	if (rule_is_live(rule) && rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY)
+		return false;
+	if (origin == RULES_SOCKETS)
+		return true;
+	/* After a move BPF knows them all; a client beside them is a direct one of CUR. */
+	return !tcpmig_word_hop(rule_word_load(rule)) && !wired_by_another(t, rule, local);
+}
+
+static int flow_add(struct tables *t, const struct tcpmig_rule *rule,
+		    const struct tcpmig_endpoint *local, enum rules_origin origin)
+{
+	struct tcpmig_flow_key key = { .remote = rule->old, .local = *local };
+	struct tcpmig_flow flow;
+	int err = tables_get_flow(t, &key, &flow);
+
+	if (err && err != -ENOENT)
+		return err;
+	if ((!err && flow.ref == rule->ref) || !may_add(t, rule, local, origin))
+		return 0;
+	flow = (struct tcpmig_flow){ .ref = rule->ref };
+	return tables_set_flow(t, &key, &flow);
+}
+
+int rule_flows_add(struct tables *t, const struct tcpmig_rule *rule,
+		   const struct rules_flows *flows)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < flows->count; i++)
+		err = flow_add(t, rule, &flows->local[i], flows->origin);
+	return err;
+}
+
+struct wiring {
+	struct tables *t;
+	const struct tcpmig_rule *rule;
+	const struct tcpmig_endpoint *peer; /* NULL: only count */
+	struct rules_outcome *outcome;
+};
+
+/* The entry by which packets from the owner to be find this flow. */
+static int wire_add(const struct tcpmig_flow_key *key, const struct tcpmig_flow *flow, void *ctx)
+{
+	struct wiring *w = ctx;
+	struct tcpmig_flow_key wire_key = { .local = key->local };
+	struct tcpmig_wire wire = { .old = key->remote, .ref = flow->ref };
+	struct tcpmig_wire there;
+	int err;
+
+	if (flow->ref != w->rule->ref)
+		return 0;
+	w->outcome->flows++;
+	if (!w->peer)
+		return 0;
+	wire_key.remote = *w->peer;
+	err = tables_add_wire(w->t, &wire_key, &wire);
+	if (err != -EEXIST)
+		return err;
+	err = tables_get_wire(w->t, &wire_key, &there);
+	if (err)
+		return err;
+	if (there.ref == wire.ref && endpoint_same(&there.old, &wire.old))
+		return 0;
+	if (!ref_is_live(w->t, there.ref))
+		return tables_set_wire(w->t, &wire_key, &wire);
+	w->outcome->taken++;
+	return 0;
+}
+
+int rule_wires_add(struct tables *t, const struct tcpmig_rule *rule,
+		   const struct tcpmig_endpoint *peer, struct rules_outcome *outcome)
+{
+	struct wiring w = { .t = t, .rule = rule, .peer = peer, .outcome = outcome };
+
+	outcome->flows = 0;
+	outcome->taken = 0;
+	return tables_each_flow(t, wire_add, &w);
+}
+
+static bool ref_is_dead(__u32 ref, void *ctx)
+{
+	return !ref_is_live(ctx, ref);
+}
+
+int rule_entries_delete(struct tables *t, const struct tcpmig_rule *rule)
+{
+	__u32 ref = rule->ref;
+	int err = tables_del_of_ref_if(t, ref_is, &ref);
+
+	return err ? err : tables_each_remote(t, remote_repair, t);
+}
+
+int rule_entries_repair(struct tables *t)
+{
+	int err = 0;
+
+	for (__u32 slot = 0; !err && slot < TCPMIG_RULES_MAX; slot++) {
+		if (rule_is_live(&t->rules[slot]))
+			err = rule_publish(t, &t->rules[slot]);
+	}
+	if (!err)
+		err = tables_del_of_ref_if(t, ref_is_dead, t);
+	return err ? err : tables_each_remote(t, remote_repair, t);
+}
