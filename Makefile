@@ -41,7 +41,7 @@ E2E_TOOLS  := $(patsubst tests/e2e/%.c,$(B)/tests/e2e/%,$(wildcard tests/e2e/*.c
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all tests check format install uninstall clean help
+.PHONY: FORCE all tests check format install uninstall clean help
 
 ##all: the program (default)
 all: $(B)/tcpmig-bpf
@@ -85,16 +85,22 @@ $(B)/.tools: Makefile
 		echo "the library $$p is missing; ./scripts/setup installs what is needed" >&2; exit 1; }; done
 	$(Q)touch $@
 
+# Other flags than last time: everything anew (-Werror would not see what is built).
+FLAGS := $(CC) $(CLANG) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(WERROR)
+$(B)/.flags: FORCE
+	$(Q)mkdir -p $(@D); echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
+FORCE:
+
 define compile_bpf
 	$(say) BPF $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
 endef
 
-$(B)/tcpmig.bpf.o: bpf/tcpmig.bpf.c $(B)/.tools Makefile
+$(B)/tcpmig.bpf.o: bpf/tcpmig.bpf.c $(B)/.tools $(B)/.flags Makefile
 	$(compile_bpf)
 
-$(BPF_HELPER): $(B)/%.o: %.c $(B)/.tools Makefile
+$(BPF_HELPER): $(B)/%.o: %.c $(B)/.tools $(B)/.flags Makefile
 	$(compile_bpf)
 
 $(B)/tcpmig.skel.h: $(B)/tcpmig.bpf.o
@@ -107,7 +113,7 @@ $(B)/criu_images.pb-c.c: user/criu_images.proto $(B)/.tools
 $(B)/criu_images.pb-c.h: $(B)/criu_images.pb-c.c ;
 
 # VERSION and Makefile: both end up in the command line.
-$(B)/user/%.o: user/%.c VERSION Makefile | $(GEN)
+$(B)/user/%.o: user/%.c VERSION $(B)/.flags Makefile | $(GEN)
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(CPPFLAGS) $(OUR_CPPFLAGS) -MMD -MP -c $< -o $@
@@ -128,7 +134,7 @@ $(B)/libtcpmig.a: $(LIB_OBJ)
 # A test is one file, plus what its folder shares (HELPERS).
 $(BPF_TESTS): HELPERS := tests/bpf/packet.c
 $(BPF_TESTS): tests/bpf/packet.c
-$(B)/tests/%: tests/%.c $(B)/libtcpmig.a Makefile
+$(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(HELPERS) $(B)/libtcpmig.a \

@@ -2,6 +2,11 @@
 # shellcheck shell=bash
 # Sourced by the scripts: messages, echoing what is run, waiting with a limit.
 
+# The point in $EPOCHREALTIME, the order of sort, the words of messages.
+export LC_ALL=C.UTF-8
+PATH=$PATH:/usr/sbin:/sbin # nft, bpftool: not in the path of `su` without `-`
+unset CDPATH
+
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export TOP
 VERBOSE=${VERBOSE:-}

@@ -46,7 +46,15 @@ footprint() {
 		nft list ruleset; ip neigh show nud permanent'
 }
 
-our_programs() { bpftool prog list | grep -c ' name tcpmig_' || :; }
+# Programs of other labs that run now are not counted.
+our_programs() {
+	bpftool prog list | sed -n 's/^\([0-9]*\):.* name tcpmig_.*/\1/p' |
+		grep -cvxFf <(tr ' ' '\n' <<<"${FOREIGN_PROGRAMS:-none}") || : # none: status 1
+}
+note_foreign_programs() {
+	FOREIGN_PROGRAMS=$(bpftool prog list | sed -n 's/^\([0-9]*\):.* name tcpmig_.*/\1/p' | tr '\n' ' ')none
+	export FOREIGN_PROGRAMS
+}
 
 # The kernel frees programs late.
 wait_for_programs() { wait_for 2 "$1 programs" programs_are "$1"; }

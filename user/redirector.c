@@ -115,18 +115,27 @@ static int set_up_tables(struct tables *t)
 
 #define STACK_MAX 8
 
+/* What @ifindex is a port of (@up) or made on, or 0. The peer of a veth is neither. */
+static int next_in_stack(int ifindex, bool up)
+{
+	int master, lower, peer_of_lower = 0;
+
+	if (netlink_link(ifindex, &master, &lower))
+		return 0;
+	if (up)
+		return master;
+	if (lower && !netlink_link(lower, &master, &peer_of_lower) && peer_of_lower == ifindex)
+		return 0;
+	return lower;
+}
+
 /* @ifindex and all that it is below (@up) or above, by one kind of step each. */
 static size_t stack_of(int ifindex, bool up, int stack[STACK_MAX])
 {
 	size_t n = 0;
-	int master, lower;
 
-	while (ifindex && n < STACK_MAX) {
+	for (; ifindex && n < STACK_MAX; ifindex = next_in_stack(ifindex, up))
 		stack[n++] = ifindex;
-		if (netlink_link(ifindex, &master, &lower))
-			break;
-		ifindex = up ? master : lower;
-	}
 	return n;
 }
 

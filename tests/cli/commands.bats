@@ -6,7 +6,10 @@ load ../lib.bash
 
 FOREIGN=$TOP/build/tests/bpf/foreign.bpf.o
 
-setup_file() { lab_up client; }
+setup_file() {
+	note_foreign_programs
+	lab_up client
+}
 teardown_file() { lab_down; }
 
 setup() {
@@ -20,6 +23,10 @@ teardown() {
 
 left_nothing() {
 	client "$T" detach --all
+	is_as_before
+}
+
+is_as_before() {
 	wait_for_programs 0
 	diff <(echo "$BEFORE") <(footprint client)
 }
@@ -32,7 +39,7 @@ left_nothing() {
 	[ -z "$(client tc filter show dev eth0 ingress)" ]
 	run client "$T" detach eth0
 	[ "$output" = "detached from 1 interface" ]
-	left_nothing
+	is_as_before
 }
 
 @test "attach by clsact: one filter a direction, detach leaves nothing" {
@@ -40,7 +47,7 @@ left_nothing() {
 	[ "$(client tc filter show dev eth0 ingress | grep -c tcpmig_ingress)" = 1 ]
 	[ "$(client tc filter show dev eth0 egress | grep -c tcpmig_egress)" = 1 ]
 	client "$T" detach eth0
-	left_nothing
+	is_as_before
 }
 
 @test "attach twice is one attachment, in both modes" {
@@ -78,7 +85,7 @@ left_nothing() {
 	[ "$(json "d['rules'][0]['state'], len(d['interfaces'])")" = "held 1" ]
 	client "$T" detach lo
 	[ "$(json "d['rules']")" = "[]" ]
-	left_nothing
+	is_as_before
 }
 
 @test "a clsact qdisc that was there stays, with its filters" {
@@ -126,7 +133,8 @@ left_nothing() {
 }
 
 @test "list -j and stats -j are JSON in every state" {
-	images=$(mktemp -d)
+	images=$BATS_TEST_TMPDIR/images
+	mkdir "$images"
 	printf '\x19\x43\x56\x54\x38\x31\x30\x56' >"$images/files.img" # an image with no files
 	hook=(env CRTOOLS_IMAGE_DIR="$images" TCPMIG_OLD=10.9.0.2:5000 TCPMIG_NEW=10.9.0.3:6000)
 	check() {
@@ -153,7 +161,6 @@ left_nothing() {
 	client "$T" stats | grep -q held_rst
 	client "$T" release 10.9.0.2:5000
 	check "no rules"
-	rm -r "$images"
 	left_nothing
 }
 
@@ -216,6 +223,8 @@ wrong_input() {
 2|'3601'|hold 10.9.0.2:5000 --max 3601
 2|'1s'|hold 10.9.0.2:5000 --max 1s
 2|'pen'|hold 10.9.0.2:5000 --hold pen
+2|'10.9.0.2:5000'|hold 10.9.0.2:5000 --next 10.9.0.2:5000
+2|'[fd09::3]:6000'|hold 10.9.0.2:5000 --next [fd09::3]:6000
 2|'10.9.0.2:5000'|redirect 10.9.0.2:5000 10.9.0.2:5000
 2|'[fd09::3]:6000'|redirect 10.9.0.2:5000 [fd09::3]:6000
 2|redirect: an argument is missing|redirect 10.9.0.2:5000
@@ -309,7 +318,7 @@ END
 		umount /sys/fs/bpf
 		$T attach eth0 2>&1 | grep -q 'mounted a BPF file system on /sys/fs/bpf'
 		mountpoint -q /sys/fs/bpf
-		$T attach eth0 2>&1 | grep -qv mounted
+		[ -z \"\$($T attach eth0 2>&1 | grep mounted)\" ]
 		$T list | grep -q tcx
 		$T detach eth0
 		! mountpoint -q /sys/fs/bpf"
@@ -359,6 +368,87 @@ END
 			left_nothing >/dev/null
 		done
 	done
+}
+
+@test "detach from another network namespace is refused, and nothing changes" {
+	for mode in tcx clsact; do
+		client "$T" attach eth0 --mode $mode
+		run --separate-stderr client unshare --net sh -c "
+			ip link add first type veth peer name eth0; tc qdisc add dev eth0 clsact
+			$T detach --all; status=\$?
+			tc qdisc show dev eth0 | grep -q clsact || exit 9
+			exit \$status"
+		check_failure 1 "another network namespace"
+		[ "$(json "len(d['interfaces'])")" = 1 ]
+		left_nothing
+	done
+}
+
+@test "a command that fails for want of descriptors leaves the attachment alone" {
+	client "$T" attach eth0
+	client "$T" redirect 10.9.0.2:5000 10.9.0.3:6000
+	for limit in 4 5 6 7 8 9 10 11 12 14 16; do
+		client bash -c "ulimit -n $limit; exec $T attach eth0" || :
+		client bash -c "ulimit -n $limit; exec $T list" || :
+		[ "$(json "d['rules'][0]['state']")" = active ]
+	done
+	left_nothing
+}
+
+@test "a pin directory where others may write is refused" {
+	client mkdir -m 0777 /sys/fs/bpf/open
+	client chmod 0777 /sys/fs/bpf/open
+	run --separate-stderr client "$T" --pin-dir /sys/fs/bpf/open attach eth0
+	check_failure 1 "'/sys/fs/bpf/open'"
+	client chmod 0700 /sys/fs/bpf/open
+	client chown 65534 /sys/fs/bpf/open
+	run --separate-stderr client "$T" --pin-dir /sys/fs/bpf/open attach eth0
+	check_failure 1 "'/sys/fs/bpf/open'"
+	client rmdir /sys/fs/bpf/open
+	is_as_before
+}
+
+@test "a directory that was there stays when attach fails" {
+	client mkdir -m 0700 /sys/fs/bpf/tcpmig
+	run --separate-stderr client "$T" attach nosuch0
+	check_failure 1 "'nosuch0'"
+	[ -z "$(client ls /sys/fs/bpf/tcpmig)" ]
+	client rmdir /sys/fs/bpf/tcpmig
+	is_as_before
+}
+
+@test "the root of the bpffs, or one with others' pins, as pin directory" {
+	client "$T" --pin-dir /sys/fs/bpf attach eth0
+	client "$T" --pin-dir /sys/fs/bpf detach eth0
+	is_as_before
+	client "$T" attach eth0
+	client mkdir /sys/fs/bpf/tcpmig/others
+	client "$T" detach eth0
+	client rmdir /sys/fs/bpf/tcpmig/others /sys/fs/bpf/tcpmig
+	is_as_before
+}
+
+@test "of interfaces stacked on each other only one can be attached" {
+	client ip link add br7 type bridge
+	client ip link add port7 type veth peer name other7
+	client ip link set port7 master br7
+	client ip link add link br7 name mac7 type macvlan
+	client "$T" attach port7
+	for above in br7 mac7; do
+		run --separate-stderr client "$T" attach $above
+		check_failure 1 "'$above'"
+	done
+	client "$T" attach other7
+	client "$T" detach port7
+	client "$T" detach other7
+	client "$T" attach mac7
+	run --separate-stderr client "$T" attach port7
+	check_failure 1 "'port7'"
+	client "$T" detach mac7
+	client ip link del mac7
+	client ip link del br7
+	client ip link del port7
+	is_as_before
 }
 
 @test "two commands at once wait for each other" {
