@@ -366,33 +366,51 @@ static __always_inline void decide_ingress_tcp(struct decision *d, struct __sk_b
 }
 
 /*
- * An ICMP error about a packet to the old path: while a flow is held nothing may
- * end it, and what an earlier path says is of no interest afterwards. "Too big"
- * from the path that is still in use must get through.
+ * An ICMP error about a packet of ours. While a flow is held nothing may end it, and what
+ * an earlier path says is of no interest: but "too big" from a path that is or will be in
+ * use must get through, translated.
  */
-static __always_inline void decide_ingress_icmp(struct decision *d, const struct packet *pkt)
+static __always_inline void decide_icmp_of_wire(struct decision *d, const struct packet *pkt,
+						const struct tcpmig_rule *rule,
+						const struct tcpmig_endpoint *old)
+{
+	__u64 word = rule_word(rule);
+	__u16 hop = tcpmig_word_hop(word);
+	enum tcpmig_state state = rule_state(rule, word);
+	const struct tcpmig_owner *speaks = rule_owner(rule, state == TCPMIG_ARMED ? hop + 1 : hop);
+
+	if (!endpoint_equal(&pkt->dst, &speaks->peer) || (state != TCPMIG_ACTIVE && !pkt->too_big))
+		return drop(d, TCPMIG_R_OLD_PATH_ICMP);
+	d->to = *old;
+	d->action = endpoint_equal(&pkt->dst, old) ? ACTION_PASS : ACTION_REWRITE;
+}
+
+static __always_inline void decide_ingress_icmp(struct decision *d, struct __sk_buff *skb,
+						const struct packet *pkt)
 {
 	struct tcpmig_remote *remote = bpf_map_lookup_elem(&tcpmig_remotes, &pkt->dst);
 	struct tcpmig_flow_key key = { .remote = pkt->dst, .local = pkt->src };
+	struct tcpmig_wire *wire = 0;
 	struct tcpmig_flow *flow;
 	struct tcpmig_rule *rule;
-	enum tcpmig_state state;
-	__u64 word;
 
 	if (!remote)
 		return;
+	if (remote->wires)
+		wire = bpf_map_lookup_elem(&tcpmig_wires, &key);
+	rule = wire ? rule_get(wire->ref) : 0;
+	if (rule && (endpoint_equal(&wire->old, &pkt->dst) || wire_is_ours(skb, &key, wire))) {
+		d->ref = wire->ref;
+		return decide_icmp_of_wire(d, pkt, rule, &wire->old);
+	}
 	rule = rule_of_old(remote, &pkt->dst);
 	if (!rule)
 		return;
 	flow = bpf_map_lookup_elem(&tcpmig_flows, &key);
 	if (rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY && !(flow && flow->ref == rule->ref))
 		return;
-	word = rule_word(rule);
-	state = rule_state(rule, word);
-	if (!tcpmig_word_hop(word) && (state == TCPMIG_ACTIVE || pkt->too_big))
-		return;
 	d->ref = rule->ref;
-	drop(d, TCPMIG_R_OLD_PATH_ICMP);
+	decide_icmp_of_wire(d, pkt, rule, &pkt->dst);
 }
 
 static __always_inline void decide_ingress(struct decision *d, struct __sk_buff *skb,
@@ -400,7 +418,7 @@ static __always_inline void decide_ingress(struct decision *d, struct __sk_buff 
 {
 	d->action = ACTION_PASS;
 	if (kind == PACKET_ICMP_ERROR)
-		return decide_ingress_icmp(d, pkt);
+		return decide_ingress_icmp(d, skb, pkt);
 	if (kind != PACKET_TCP && kind != PACKET_TCP_FRAGMENT)
 		return;
 	decide_ingress_tcp(d, skb, pkt);

@@ -3,15 +3,23 @@
 #ifndef TCPMIG_KERNEL_CONSTS_BPF_H
 #define TCPMIG_KERNEL_CONSTS_BPF_H
 
-#define ETH_P_IP	    0x0800
-#define ETH_P_IPV6	    0x86DD
+#define ETH_P_IP       0x0800
+#define ETH_P_8021Q    0x8100
+#define ETH_P_8021AD   0x88A8
+#define ETH_P_IPV6     0x86DD
 
-#define IP_MF		    0x2000
-#define IP_OFFSET	    0x1fff
+#define IP_MF	       0x2000
+#define IP_OFFSET      0x1fff
 
-#define IPPROTO_ICMP	    1
-#define IPPROTO_TCP	    6
-#define IPPROTO_ICMPV6	    58
+#define IPPROTO_ICMP   1
+#define IPPROTO_TCP    6
+#define IPPROTO_ICMPV6 58
+
+/* IPv6 extension headers that may stand before TCP (RFC 8200) */
+#define NEXTHDR_HOP	    0
+#define NEXTHDR_ROUTING	    43
+#define NEXTHDR_FRAGMENT    44
+#define NEXTHDR_DEST	    60
 
 #define ICMP_DEST_UNREACH   3
 #define ICMP_FRAG_NEEDED    4 /* a code of ICMP_DEST_UNREACH */

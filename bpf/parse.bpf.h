@@ -21,6 +21,8 @@ enum packet_kind {
  * @src, @dst: outer addresses and ports, or the quoted ones of an ICMP error
  * @l3_off:    offset of the IP header in the skb, bytes
  * @l4_off:    offset of the TCP or ICMP header, bytes
+ * @quote_off, @quote_l4_off: of the packet that an ICMP error quotes
+ * @tagged:    has a VLAN tag, in the frame or beside it
  * @syn, @rst: the flags of TCP
  * @has_data:  TCP payload, SYN or FIN: what the sender will send again
  * @too_big:   ICMP error that says "packet too big"
@@ -30,6 +32,9 @@ struct packet {
 	struct tcpmig_endpoint dst;
 	__u32 l3_off;
 	__u32 l4_off;
+	__u32 quote_off;
+	__u32 quote_l4_off;
+	bool tagged;
 	bool syn;
 	bool rst;
 	bool has_data;
@@ -119,7 +124,9 @@ static __always_inline enum packet_kind parse_icmp4(struct __sk_buff *skb, struc
 	pkt->too_big = icmp->type == ICMP_DEST_UNREACH && icmp->code == ICMP_FRAG_NEEDED;
 	endpoint_v4(&pkt->src, ip->saddr, 0);
 	endpoint_v4(&pkt->dst, ip->daddr, 0);
-	off = pkt->l4_off + sizeof(*icmp) + ip->ihl * 4;
+	pkt->quote_off = pkt->l4_off + sizeof(*icmp);
+	off = pkt->quote_off + ip->ihl * 4;
+	pkt->quote_l4_off = off;
 	if (bpf_skb_load_bytes(skb, off, ports, sizeof(ports)))
 		return PACKET_OTHER;
 	pkt->src.port = ports[0];
@@ -140,6 +147,8 @@ static __always_inline enum packet_kind parse_icmp6(struct __sk_buff *skb, struc
 	if (quote.icmp.type < ICMPV6_DEST_UNREACH || quote.icmp.type > ICMPV6_PARAMPROB ||
 	    quote.ip.nexthdr != IPPROTO_TCP)
 		return PACKET_OTHER;
+	pkt->quote_off = pkt->l4_off + sizeof(quote.icmp);
+	pkt->quote_l4_off = pkt->quote_off + sizeof(quote.ip);
 	pkt->too_big = quote.icmp.type == ICMPV6_PKT_TOOBIG;
 	endpoint_v6(&pkt->src, &quote.ip.saddr, quote.ports[0]);
 	endpoint_v6(&pkt->dst, &quote.ip.daddr, quote.ports[1]);
@@ -166,30 +175,109 @@ static __always_inline enum packet_kind parse_ipv4(struct __sk_buff *skb, struct
 	return more_fragments ? PACKET_TCP_FRAGMENT : PACKET_TCP;
 }
 
-/* Extension headers are not walked yet: such packets are left alone. */
+/* What extension headers begin with. @len is in units of 8 bytes, not counting the first. */
+struct ipv6_ext {
+	__u8 nexthdr;
+	__u8 len;
+	union {
+		struct {
+			__u8 type;
+			__u8 segments_left;
+		} routing;
+		__be16 frag_off; /* and the "more fragments" bit; @len is reserved there */
+	};
+};
+
+/* RFC 8200 lets each occur once, destination options twice. */
+#define IPV6_EXT_MAX 6
+
+/*
+ * Walks to the transport header: pkt->l4_off. Return: its protocol; or -1 for a later
+ * fragment, a chain that is too long or cut, and a packet still on its way to another
+ * address first (a routing header with segments left).
+ */
+static __always_inline int skip_ipv6_ext(struct __sk_buff *skb, struct packet *pkt, int nexthdr,
+					 bool *more_fragments)
+{
+	for (int i = 0; i < IPV6_EXT_MAX; i++) {
+		struct ipv6_ext *ext;
+
+		if (nexthdr != NEXTHDR_HOP && nexthdr != NEXTHDR_ROUTING &&
+		    nexthdr != NEXTHDR_DEST && nexthdr != NEXTHDR_FRAGMENT)
+			return nexthdr;
+		ext = header_at(skb, pkt->l4_off, 8);
+		if (!ext)
+			return -1;
+		if (nexthdr == NEXTHDR_FRAGMENT) {
+			if (ext->frag_off & bpf_htons(0xfff8))
+				return -1;
+			*more_fragments |= !!(ext->frag_off & bpf_htons(1));
+			nexthdr = ext->nexthdr;
+			pkt->l4_off += 8;
+			continue;
+		}
+		if (nexthdr == NEXTHDR_ROUTING && ext->routing.segments_left)
+			return -1;
+		nexthdr = ext->nexthdr;
+		pkt->l4_off += (ext->len + 1) * 8;
+	}
+	return -1;
+}
+
 static __always_inline enum packet_kind parse_ipv6(struct __sk_buff *skb, struct packet *pkt)
 {
 	struct ipv6hdr *ip = header_at(skb, pkt->l3_off, sizeof(*ip));
+	bool more_fragments = false;
+	int proto;
 
 	if (!ip || ip->version != 6)
 		return PACKET_OTHER;
 	pkt->l4_off = pkt->l3_off + sizeof(*ip);
-	if (ip->nexthdr == IPPROTO_ICMPV6)
-		return parse_icmp6(skb, pkt);
-	if (ip->nexthdr != IPPROTO_TCP)
-		return PACKET_OTHER;
 	endpoint_v6(&pkt->src, &ip->saddr, 0);
 	endpoint_v6(&pkt->dst, &ip->daddr, 0);
-	return parse_tcp(skb, pkt) ? PACKET_TCP : PACKET_OTHER;
+	proto = ip->nexthdr;
+	if (proto != IPPROTO_TCP)
+		proto = skip_ipv6_ext(skb, pkt, proto, &more_fragments);
+	if (proto == IPPROTO_ICMPV6 && !more_fragments)
+		return parse_icmp6(skb, pkt);
+	if (proto != IPPROTO_TCP || !parse_tcp(skb, pkt))
+		return PACKET_OTHER;
+	return more_fragments ? PACKET_TCP_FRAGMENT : PACKET_TCP;
 }
 
-/* Fills @pkt and says what it is. VLAN tags inside the frame are not parsed yet. */
+/* 802.1Q and QinQ. The first tag mostly is beside the frame (skb->vlan_tci), not in it. */
+#define VLAN_TAGS_MAX 2
+
+static __always_inline __be16 skip_vlan_tags(struct __sk_buff *skb, struct packet *pkt)
+{
+	__be16 proto = skb->protocol;
+
+	pkt->tagged = skb->vlan_present;
+	for (int i = 0; i < VLAN_TAGS_MAX; i++) {
+		__be16 *tag;
+
+		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))
+			break;
+		tag = header_at(skb, pkt->l3_off, 4);
+		if (!tag)
+			return 0;
+		proto = tag[1];
+		pkt->l3_off += 4;
+		pkt->tagged = true;
+	}
+	return proto;
+}
+
+/* Fills @pkt and says what it is. */
 static __always_inline enum packet_kind parse_packet(struct __sk_buff *skb, struct packet *pkt)
 {
+	__be16 proto;
+
 	pkt->l3_off = l2_len;
-	if (skb->protocol == bpf_htons(ETH_P_IP))
+	proto = skip_vlan_tags(skb, pkt);
+	if (proto == bpf_htons(ETH_P_IP))
 		return parse_ipv4(skb, pkt);
-	if (skb->protocol == bpf_htons(ETH_P_IPV6))
+	if (proto == bpf_htons(ETH_P_IPV6))
 		return parse_ipv6(skb, pkt);
 	return PACKET_OTHER;
 }

@@ -22,13 +22,16 @@ static __always_inline bool routed_before(const struct __sk_buff *skb)
  * Routes the rewritten packet anew: NEW may have another next hop or another
  * interface than OLD. The route lookup is bpf_redirect_neigh()'s own, because
  * bpf_fib_lookup() refuses on hosts that do not forward (FWD_DISABLED).
- * @ifindex: of the route to the new destination; 0: the packet's own.
+ * @ifindex: of the route to the new destination; 0: the packet's own. A packet with a
+ * VLAN tag keeps its header: attach to the VLAN's own device to have it routed.
  * Return: verdict.
  */
-static __always_inline int route_out(struct __sk_buff *skb, __u32 ifindex)
+static __always_inline int route_out(struct __sk_buff *skb, const struct packet *pkt, __u32 ifindex)
 {
 	struct ethhdr eth = { .h_proto = skb->protocol };
 
+	if (pkt->tagged)
+		return VERDICT_NEXT; /* a new header would lose the tag: to the next hop of OLD */
 	if (!l2_len) {
 		if (!ifindex || ifindex == skb->ifindex)
 			return VERDICT_NEXT; /* no neighbour to find on this kind of device */

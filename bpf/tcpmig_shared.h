@@ -222,7 +222,8 @@ struct tcpmig_meta {
 	X(FRAGMENT, "fragment", 1, "fragment of a redirected flow") \
 	X(TABLE_FULL, "table_full", 1, "no room for another flow") \
 	X(WIRE_TAKEN, "wire_taken", 1, "another flow has the same addresses on the wire") \
-	X(REWRITE_FAILED, "rewrite_failed", 1, "the kernel refused the rewrite")
+	X(REWRITE_FAILED, "rewrite_failed", 1, "the kernel refused the rewrite") \
+	X(ICMP_TRANSLATED, "icmp_translated", 0, "ICMP error from the path of the owner, translated back")
 /* clang-format on */
 
 enum tcpmig_reason {

@@ -12,10 +12,14 @@
 
 #define PAYLOAD_LEN 100
 
-bool packet_is_v4_only(enum shape shape)
+bool packet_exists(enum shape shape, int family)
 {
-	return shape == TCP_DATA_OPTIONS || shape == TCP_FIRST_FRAGMENT ||
-	       shape == TCP_LATER_FRAGMENT || shape == IP_BAD_IHL;
+	if (shape >= TCP6_HOPOPTS && shape <= TCP6_CUT_CHAIN)
+		return family == TCPMIG_AF_INET6;
+	if (shape == TCP_DATA_OPTIONS || shape == TCP_FIRST_FRAGMENT ||
+	    shape == TCP_LATER_FRAGMENT || shape == IP_BAD_IHL)
+		return family == TCPMIG_AF_INET;
+	return true;
 }
 
 /* RFC 1071, the plain way. */
@@ -91,12 +95,75 @@ static void *append_ip(struct test_packet *p, const struct tcpmig_endpoint *src,
 	return ip6;
 }
 
+enum { HOP = 0, ROUTING = 43, FRAGMENT = 44, DEST = 60 };
+
+struct ext {
+	int type;
+	unsigned char bytes[6]; /* behind the next header and the length */
+	int more;		/* further 8 bytes */
+};
+
+static const struct ext ext_hop[] = { { HOP, { 1, 4 }, 0 }, { -1, {}, 0 } };
+static const struct ext ext_chain[] = {
+	{ HOP, { 1, 4 }, 0 },  { DEST, { 1, 12 }, 1 }, { ROUTING, { 0, 0 }, 2 },
+	{ DEST, { 1, 4 }, 0 }, { -1, {}, 0 },
+};
+static const struct ext ext_long[] = {
+	{ DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 },
+	{ DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { -1, {}, 0 },
+};
+static const struct ext ext_routing_left[] = { { ROUTING, { 0, 1 }, 2 }, { -1, {}, 0 } };
+static const struct ext ext_atomic[] = { { FRAGMENT, { 0, 0, 0, 0, 0, 7 }, 0 }, { -1, {}, 0 } };
+static const struct ext ext_first[] = { { FRAGMENT, { 0, 1, 0, 0, 0, 7 }, 0 }, { -1, {}, 0 } };
+static const struct ext ext_later[] = { { FRAGMENT, { 1, 8, 0, 0, 0, 7 }, 0 }, { -1, {}, 0 } };
+
+static const struct ext *ext_of(enum shape shape)
+{
+	switch (shape) {
+	case TCP6_HOPOPTS:
+	case TCP6_CUT_CHAIN:
+		return ext_hop;
+	case TCP6_CHAIN:
+		return ext_chain;
+	case TCP6_LONG_CHAIN:
+		return ext_long;
+	case TCP6_ROUTING_LEFT:
+		return ext_routing_left;
+	case TCP6_ATOMIC:
+		return ext_atomic;
+	case TCP6_FIRST_FRAGMENT:
+		return ext_first;
+	case TCP6_LATER_FRAGMENT:
+		return ext_later;
+	default:
+		return NULL;
+	}
+}
+
+static void append_ext(struct test_packet *p, struct ipv6hdr *ip, const struct ext *ext)
+{
+	unsigned char *next = &ip->nexthdr;
+	size_t start = p->len;
+
+	for (; ext && ext->type >= 0; ext++) {
+		unsigned char *header = append(p, NULL, 8 + ext->more * 8);
+
+		*next = ext->type;
+		next = header;
+		header[1] = ext->type == FRAGMENT ? 0 : ext->more;
+		memcpy(header + 2, ext->bytes, sizeof(ext->bytes));
+	}
+	*next = IPPROTO_TCP;
+	ip->payload_len = htons(ntohs(ip->payload_len) + p->len - start);
+}
+
 static void append_l4(struct test_packet *p, void *ip, enum shape shape,
 		      const struct tcpmig_endpoint *src, const struct tcpmig_endpoint *dst,
 		      size_t payload)
 {
 	struct tcphdr *tcp = append(p, NULL, sizeof(*tcp));
 
+	p->l4 = (unsigned char *)tcp - p->data;
 	tcp->source = src->port;
 	tcp->dest = dst->port;
 	tcp->seq = htonl(0x01020304);
@@ -119,16 +186,20 @@ static void set_fragment(struct iphdr *ip, int frag_off)
 	ip->check = sum_fold(sum_add(0, ip, ip->ihl * 4));
 }
 
-/* An error that @dst's host sends about a packet from @src to @dst. */
+/* An error that a router sends to @src about a packet from there to @dst. */
 static void append_icmp(struct test_packet *p, enum shape shape, const struct tcpmig_endpoint *src,
 			const struct tcpmig_endpoint *dst)
 {
-	bool v4 = src->family == TCPMIG_AF_INET;
-	size_t quoted = (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) + 8;
+	bool v4 = src->family == TCPMIG_AF_INET, full = shape == ICMP_TOO_BIG_FULL;
+	size_t payload = full ? PAYLOAD_LEN : 0;
+	size_t tcp_len = full ? sizeof(struct tcphdr) + payload : 8;
+	size_t len = 8 + (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) + tcp_len;
+	struct tcpmig_endpoint router = *dst;
 	unsigned char *icmp;
 	void *ip, *quote;
 
-	ip = append_ip(p, dst, src, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, 8 + quoted, 0);
+	router.addr[15] = 254;
+	ip = append_ip(p, &router, src, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, len, 0);
 	icmp = append(p, NULL, 8);
 	if (shape == ICMP_ECHO)
 		icmp[0] = v4 ? 8 : 128;
@@ -136,13 +207,29 @@ static void append_icmp(struct test_packet *p, enum shape shape, const struct tc
 		icmp[0] = v4 ? 3 : 1, icmp[1] = 1;
 	else
 		icmp[0] = v4 ? 3 : 2, icmp[1] = v4 ? 4 : 0, icmp[6] = 5;
-	quote = append_ip(p, src, dst, IPPROTO_TCP, 20, 0);
-	(void)quote;
-	append(p, &src->port, 2);
-	append(p, &dst->port, 2);
-	append(p, "\1\2\3\4", 4);
-	*(uint16_t *)(icmp + 2) = v4 ? sum_fold(sum_add(0, icmp, 8 + quoted))
-				     : l4_sum(ip, icmp, 8 + quoted, IPPROTO_ICMPV6);
+	quote = append_ip(p, src, dst, IPPROTO_TCP, sizeof(struct tcphdr) + payload, 0);
+	append_l4(p, quote, TCP_DATA, src, dst, payload);
+	if (!full)
+		p->len -= sizeof(struct tcphdr) - tcp_len;
+	*(uint16_t *)(icmp + 2) = v4 ? sum_fold(sum_add(0, icmp, len))
+				     : l4_sum(ip, icmp, len, IPPROTO_ICMPV6);
+}
+
+static void append_ethernet(struct test_packet *p, enum shape shape, int family)
+{
+	int tags = shape == TCP_VLAN ? 1 : shape == TCP_QINQ ? 2 : shape == TCP_THREE_TAGS ? 3 : 0;
+
+	append(p, "\2\0\0\0\0\1\2\0\0\0\0\2", 12);
+	for (; tags; tags--) {
+		append(p, &(uint16_t){ htons(tags == 2 ? ETH_P_8021AD : ETH_P_8021Q) }, 2);
+		append(p, &(uint16_t){ htons(100 + tags) }, 2);
+	}
+	append(p,
+	       &(uint16_t){ htons(shape == ARP		     ? ETH_P_ARP
+				  : family == TCPMIG_AF_INET ? ETH_P_IP
+							     : ETH_P_IPV6) },
+	       2);
+	p->l3 = p->len;
 }
 
 void packet_build(struct test_packet *p, enum shape shape, const struct tcpmig_endpoint *src,
@@ -151,22 +238,18 @@ void packet_build(struct test_packet *p, enum shape shape, const struct tcpmig_e
 	bool has_data = shape != TCP_ACK && shape != TCP_SYN && shape != TCP_FIN &&
 			shape != TCP_RST;
 	size_t payload = has_data ? PAYLOAD_LEN : 0;
-	struct ethhdr *eth;
 	void *ip;
 
 	memset(p, 0, sizeof(*p));
-	eth = append(p, NULL, sizeof(*eth));
-	memcpy(eth->h_dest, "\2\0\0\0\0\1", 6);
-	memcpy(eth->h_source, "\2\0\0\0\0\2", 6);
-	eth->h_proto = htons(shape == ARP		     ? ETH_P_ARP
-			     : src->family == TCPMIG_AF_INET ? ETH_P_IP
-							     : ETH_P_IPV6);
-	if (shape == ICMP_UNREACHABLE || shape == ICMP_TOO_BIG || shape == ICMP_ECHO) {
+	append_ethernet(p, shape, src->family);
+	if (shape >= ICMP_UNREACHABLE && shape <= ICMP_ECHO) {
 		append_icmp(p, shape, src, dst);
 		return;
 	}
 	ip = append_ip(p, src, dst, shape == UDP_DATA ? IPPROTO_UDP : IPPROTO_TCP,
 		       sizeof(struct tcphdr) + payload, shape == TCP_DATA_OPTIONS ? 12 : 0);
+	if (ext_of(shape))
+		append_ext(p, ip, ext_of(shape));
 	append_l4(p, ip, shape, src, dst, payload);
 	if (shape == TCP_FIRST_FRAGMENT)
 		set_fragment(ip, 0x2000);
@@ -176,15 +259,17 @@ void packet_build(struct test_packet *p, enum shape shape, const struct tcpmig_e
 		((struct iphdr *)ip)->ihl = 4;
 	if (shape == TCP_CUT)
 		p->len -= PAYLOAD_LEN + 10;
+	if (shape == TCP6_CUT_CHAIN)
+		p->len = p->l4 - 4;
 }
 
-static const char *compare_ends(const struct test_packet *got, size_t l4,
+static const char *compare_ends(const struct test_packet *sent, const struct test_packet *got,
 				const struct tcpmig_endpoint *src,
 				const struct tcpmig_endpoint *dst)
 {
-	const struct iphdr *ip = (const void *)(got->data + ETH_HLEN);
+	const struct iphdr *ip = (const void *)(got->data + sent->l3);
 	const struct ipv6hdr *ip6 = (const void *)ip;
-	const struct tcphdr *tcp = (const void *)(got->data + l4);
+	const struct tcphdr *tcp = (const void *)(got->data + sent->l4);
 
 	if (tcp->source != src->port)
 		return "source port";
@@ -201,21 +286,20 @@ static const char *compare_ends(const struct test_packet *got, size_t l4,
 }
 
 /* Everything but addresses, ports and sums: as it was. */
-static bool same_rest(const struct test_packet *sent, const struct test_packet *got, size_t l4,
-		      bool v4)
+static bool same_rest(const struct test_packet *sent, const struct test_packet *got, bool v4)
 {
 	struct test_packet a = *sent, b = *got;
 	struct test_packet *both[] = { &a, &b };
 
 	for (int i = 0; i < 2; i++) {
-		unsigned char *ip = both[i]->data + ETH_HLEN;
+		unsigned char *ip = both[i]->data + sent->l3;
 
 		if (v4)
 			memset(ip + 10, 0, 10); /* check, saddr, daddr */
 		else
 			memset(ip + 8, 0, 32);
-		memset(both[i]->data + l4, 0, 4);
-		memset(both[i]->data + l4 + 16, 0, 2);
+		memset(both[i]->data + sent->l4, 0, 4);
+		memset(both[i]->data + sent->l4 + 16, 0, 2);
 	}
 	return a.len == b.len && !memcmp(a.data, b.data, a.len);
 }
@@ -223,18 +307,17 @@ static bool same_rest(const struct test_packet *sent, const struct test_packet *
 const char *packet_compare(const struct test_packet *sent, const struct test_packet *got,
 			   const struct tcpmig_endpoint *src, const struct tcpmig_endpoint *dst)
 {
-	const unsigned char *ip = got->data + ETH_HLEN;
+	const unsigned char *ip = got->data + sent->l3;
 	bool v4 = src->family == TCPMIG_AF_INET;
-	size_t l4 = ETH_HLEN + (v4 ? (ip[0] & 15) * 4 : 40);
-	const char *wrong = compare_ends(got, l4, src, dst);
+	const char *wrong = compare_ends(sent, got, src, dst);
 
 	if (wrong)
 		return wrong;
-	if (!same_rest(sent, got, l4, v4))
+	if (!same_rest(sent, got, v4))
 		return "bytes beside addresses, ports and checksums";
-	if (v4 && sum_fold(sum_add(0, ip, l4 - ETH_HLEN)))
+	if (v4 && sum_fold(sum_add(0, ip, sent->l4 - sent->l3)))
 		return "IP checksum";
-	if (l4_sum(ip, got->data + l4, got->len - l4, IPPROTO_TCP))
+	if (l4_sum(ip, got->data + sent->l4, got->len - sent->l4, IPPROTO_TCP))
 		return "TCP checksum";
 	return NULL;
 }

@@ -22,27 +22,42 @@ enum shape {
 	TCP_DATA_OPTIONS,   /* IPv4 only: 12 bytes of IP options */
 	TCP_FIRST_FRAGMENT, /* IPv4 only */
 	TCP_LATER_FRAGMENT, /* IPv4 only */
-	TCP_CUT,	    /* ends in the middle of the TCP header */
-	TCP_BAD_DOFF,	    /* data offset below 5 */
-	IP_BAD_IHL,	    /* IPv4 only: header length below 5 */
+	TCP_VLAN,	    /* a tag in the frame */
+	TCP_QINQ,	    /* two */
+	TCP_THREE_TAGS,	    /* more than is parsed */
+	TCP6_HOPOPTS,	    /* IPv6 only, as all TCP6_ */
+	TCP6_CHAIN,	    /* hop-by-hop, destination, routing (done), destination options */
+	TCP6_LONG_CHAIN,    /* more headers than are walked */
+	TCP6_ROUTING_LEFT,  /* on its way to another address first */
+	TCP6_ATOMIC,	    /* a fragment header, but whole */
+	TCP6_FIRST_FRAGMENT,
+	TCP6_LATER_FRAGMENT,
+	TCP6_CUT_CHAIN, /* ends within an extension header */
+	TCP_CUT,	/* ends in the middle of the TCP header */
+	TCP_BAD_DOFF,	/* data offset below 5 */
+	IP_BAD_IHL,	/* IPv4 only: header length below 5 */
 	UDP_DATA,
 	ARP,
-	ICMP_UNREACHABLE, /* quotes a packet from src to dst, sent back by dst's address */
+	ICMP_UNREACHABLE, /* from a router, quotes 8 bytes of TCP from src to dst */
 	ICMP_TOO_BIG,
+	ICMP_TOO_BIG_FULL, /* quotes a whole segment */
 	ICMP_ECHO,
 };
 
+/** struct test_packet - @l3, @l4: where the headers begin. */
 struct test_packet {
 	unsigned char data[PACKET_MAX];
 	size_t len;
+	size_t l3;
+	size_t l4;
 };
 
 /** packet_build() - an Ethernet frame of @shape from @src to @dst (same family), sums right. */
 void packet_build(struct test_packet *p, enum shape shape, const struct tcpmig_endpoint *src,
 		  const struct tcpmig_endpoint *dst);
 
-/** packet_is_v4_only() - does @shape not exist in IPv6? */
-bool packet_is_v4_only(enum shape shape);
+/** packet_exists() - is there such a @shape in the family (TCPMIG_AF_*)? */
+bool packet_exists(enum shape shape, int family);
 
 /**
  * packet_compare() - is @got the TCP packet @sent, but from @src to @dst and with right sums?

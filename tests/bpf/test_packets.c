@@ -268,6 +268,113 @@ static const struct row rows[] = {
 	  REDIRECT, CLIENT, NEW, R(OUT_REWRITTEN) },
 	{ "armed for OLD again: data is held", ARMED_BACK, OUT, TCP_DATA, CLIENT, OLD, REDIRECT,
 	  UNTOUCHED, R(HELD_SWALLOWED) },
+	/* every shape, both ways */
+	{ "VLAN tag: out", ACTIVE, OUT, TCP_VLAN, CLIENT, OLD, NEXT, CLIENT, NEW,
+	  R(OUT_REWRITTEN) },
+	{ "VLAN tag: in", ACTIVE, IN, TCP_VLAN, NEW, CLIENT, NEXT, OLD, CLIENT, R(IN_REWRITTEN) },
+	{ "VLAN tag: held", HELD, OUT, TCP_VLAN, CLIENT, OLD, REDIRECT, UNTOUCHED,
+	  R(HELD_SWALLOWED) },
+	{ "VLAN tag: fenced", ACTIVE, IN, TCP_VLAN, OLD, CLIENT, DROP, UNTOUCHED,
+	  R(FENCE_OLD_OWNER) },
+	{ "two VLAN tags: out", ACTIVE, OUT, TCP_QINQ, CLIENT, OLD, NEXT, CLIENT, NEW,
+	  R(OUT_REWRITTEN) },
+	{ "two VLAN tags: in", ACTIVE, IN, TCP_QINQ, NEW, CLIENT, NEXT, OLD, CLIENT,
+	  R(IN_REWRITTEN) },
+	{ "two VLAN tags: held", HELD, OUT, TCP_QINQ, CLIENT, OLD, REDIRECT, UNTOUCHED,
+	  R(HELD_SWALLOWED) },
+	{ "two VLAN tags: fenced", ACTIVE, IN, TCP_QINQ, OLD, CLIENT, DROP, UNTOUCHED,
+	  R(FENCE_OLD_OWNER) },
+	{ "hop-by-hop options: out", ACTIVE, OUT, TCP6_HOPOPTS, CLIENT, OLD, REDIRECT, CLIENT, NEW,
+	  R(OUT_REWRITTEN) },
+	{ "hop-by-hop options: in", ACTIVE, IN, TCP6_HOPOPTS, NEW, CLIENT, NEXT, OLD, CLIENT,
+	  R(IN_REWRITTEN) },
+	{ "hop-by-hop options: held", HELD, OUT, TCP6_HOPOPTS, CLIENT, OLD, REDIRECT, UNTOUCHED,
+	  R(HELD_SWALLOWED) },
+	{ "hop-by-hop options: fenced", ACTIVE, IN, TCP6_HOPOPTS, OLD, CLIENT, DROP, UNTOUCHED,
+	  R(FENCE_OLD_OWNER) },
+	{ "a chain of extension headers: out", ACTIVE, OUT, TCP6_CHAIN, CLIENT, OLD, REDIRECT,
+	  CLIENT, NEW, R(OUT_REWRITTEN) },
+	{ "a chain of extension headers: in", ACTIVE, IN, TCP6_CHAIN, NEW, CLIENT, NEXT, OLD,
+	  CLIENT, R(IN_REWRITTEN) },
+	{ "a chain of extension headers: held", HELD, OUT, TCP6_CHAIN, CLIENT, OLD, REDIRECT,
+	  UNTOUCHED, R(HELD_SWALLOWED) },
+	{ "a chain of extension headers: fenced", ACTIVE, IN, TCP6_CHAIN, OLD, CLIENT, DROP,
+	  UNTOUCHED, R(FENCE_OLD_OWNER) },
+	{ "an atomic fragment: out", ACTIVE, OUT, TCP6_ATOMIC, CLIENT, OLD, REDIRECT, CLIENT, NEW,
+	  R(OUT_REWRITTEN) },
+	{ "an atomic fragment: in", ACTIVE, IN, TCP6_ATOMIC, NEW, CLIENT, NEXT, OLD, CLIENT,
+	  R(IN_REWRITTEN) },
+	{ "an atomic fragment: held", HELD, OUT, TCP6_ATOMIC, CLIENT, OLD, REDIRECT, UNTOUCHED,
+	  R(HELD_SWALLOWED) },
+	{ "an atomic fragment: fenced", ACTIVE, IN, TCP6_ATOMIC, OLD, CLIENT, DROP, UNTOUCHED,
+	  R(FENCE_OLD_OWNER) },
+	{ "three VLAN tags: out", ACTIVE, OUT, TCP_THREE_TAGS, CLIENT, OLD, NEXT, UNTOUCHED, -1 },
+	{ "three VLAN tags: in", ACTIVE, IN, TCP_THREE_TAGS, NEW, CLIENT, NEXT, UNTOUCHED, -1 },
+	{ "more extension headers than are walked: out", ACTIVE, OUT, TCP6_LONG_CHAIN, CLIENT, OLD,
+	  NEXT, UNTOUCHED, -1 },
+	{ "more extension headers than are walked: in", ACTIVE, IN, TCP6_LONG_CHAIN, NEW, CLIENT,
+	  NEXT, UNTOUCHED, -1 },
+	{ "routing header with segments left: out", ACTIVE, OUT, TCP6_ROUTING_LEFT, CLIENT, OLD,
+	  NEXT, UNTOUCHED, -1 },
+	{ "routing header with segments left: in", ACTIVE, IN, TCP6_ROUTING_LEFT, NEW, CLIENT, NEXT,
+	  UNTOUCHED, -1 },
+	{ "later IPv6 fragment: out", ACTIVE, OUT, TCP6_LATER_FRAGMENT, CLIENT, OLD, NEXT,
+	  UNTOUCHED, -1 },
+	{ "later IPv6 fragment: in", ACTIVE, IN, TCP6_LATER_FRAGMENT, NEW, CLIENT, NEXT, UNTOUCHED,
+	  -1 },
+	{ "cut in an extension header: out", ACTIVE, OUT, TCP6_CUT_CHAIN, CLIENT, OLD, NEXT,
+	  UNTOUCHED, -1 },
+	{ "cut in an extension header: in", ACTIVE, IN, TCP6_CUT_CHAIN, NEW, CLIENT, NEXT,
+	  UNTOUCHED, -1 },
+	{ "first IPv6 fragment: out", ACTIVE, OUT, TCP6_FIRST_FRAGMENT, CLIENT, OLD, DROP,
+	  UNTOUCHED, R(FRAGMENT) },
+	{ "first IPv6 fragment: in", ACTIVE, IN, TCP6_FIRST_FRAGMENT, NEW, CLIENT, DROP, UNTOUCHED,
+	  R(FRAGMENT) },
+
+	/* ICMP errors */
+	{ "active: too big from the path to NEW", ACTIVE, IN, ICMP_TOO_BIG, CLIENT, NEW, NEXT,
+	  CLIENT, OLD, R(ICMP_TRANSLATED) },
+	{ "at THIRD: too big from the path to THIRD", MOVED_TWICE, IN, ICMP_TOO_BIG, CLIENT, THIRD,
+	  NEXT, CLIENT, OLD, R(ICMP_TRANSLATED) },
+	{ "at THIRD: too big from the path to NEW", MOVED_TWICE, IN, ICMP_TOO_BIG, CLIENT, NEW,
+	  DROP, UNTOUCHED, R(OLD_PATH_ICMP) },
+	{ "active: too big about a direct connection", ACTIVE, IN, ICMP_TOO_BIG, CLIENT2, NEW, NEXT,
+	  UNTOUCHED, -1 },
+	{ "active: too big, whole segment quoted from the path to NEW", ACTIVE, IN,
+	  ICMP_TOO_BIG_FULL, CLIENT, NEW, NEXT, CLIENT, OLD, R(ICMP_TRANSLATED) },
+	{ "at THIRD: too big, whole segment quoted from the path to THIRD", MOVED_TWICE, IN,
+	  ICMP_TOO_BIG_FULL, CLIENT, THIRD, NEXT, CLIENT, OLD, R(ICMP_TRANSLATED) },
+	{ "at THIRD: too big, whole segment quoted from the path to NEW", MOVED_TWICE, IN,
+	  ICMP_TOO_BIG_FULL, CLIENT, NEW, DROP, UNTOUCHED, R(OLD_PATH_ICMP) },
+	{ "active: too big, whole segment quoted about a direct connection", ACTIVE, IN,
+	  ICMP_TOO_BIG_FULL, CLIENT2, NEW, NEXT, UNTOUCHED, -1 },
+	{ "active: unreachable from the path to NEW", ACTIVE, IN, ICMP_UNREACHABLE, CLIENT, NEW,
+	  NEXT, CLIENT, OLD, R(ICMP_TRANSLATED) },
+	{ "at THIRD: unreachable from the path to THIRD", MOVED_TWICE, IN, ICMP_UNREACHABLE, CLIENT,
+	  THIRD, NEXT, CLIENT, OLD, R(ICMP_TRANSLATED) },
+	{ "at THIRD: unreachable from the path to NEW", MOVED_TWICE, IN, ICMP_UNREACHABLE, CLIENT,
+	  NEW, DROP, UNTOUCHED, R(OLD_PATH_ICMP) },
+	{ "active: unreachable about a direct connection", ACTIVE, IN, ICMP_UNREACHABLE, CLIENT2,
+	  NEW, NEXT, UNTOUCHED, -1 },
+	{ "held at NEW: too big", ACTIVE_HELD, IN, ICMP_TOO_BIG, CLIENT, NEW, NEXT, CLIENT, OLD,
+	  R(ICMP_TRANSLATED) },
+	{ "armed: too big from the path to NEW", ARMED, IN, ICMP_TOO_BIG, CLIENT, NEW, NEXT, CLIENT,
+	  OLD, R(ICMP_TRANSLATED) },
+	{ "held at NEW: too big, whole segment quoted", ACTIVE_HELD, IN, ICMP_TOO_BIG_FULL, CLIENT,
+	  NEW, NEXT, CLIENT, OLD, R(ICMP_TRANSLATED) },
+	{ "armed: too big, whole segment quoted from the path to NEW", ARMED, IN, ICMP_TOO_BIG_FULL,
+	  CLIENT, NEW, NEXT, CLIENT, OLD, R(ICMP_TRANSLATED) },
+	{ "held at NEW: unreachable", ACTIVE_HELD, IN, ICMP_UNREACHABLE, CLIENT, NEW, DROP,
+	  UNTOUCHED, R(OLD_PATH_ICMP) },
+	{ "armed: unreachable from the path to NEW", ARMED, IN, ICMP_UNREACHABLE, CLIENT, NEW, DROP,
+	  UNTOUCHED, R(OLD_PATH_ICMP) },
+	{ "prepared: too big from the path to NEW", PREPARED, IN, ICMP_TOO_BIG, CLIENT, NEW, DROP,
+	  UNTOUCHED, R(OLD_PATH_ICMP) },
+	{ "armed: too big from the path to OLD", ARMED, IN, ICMP_TOO_BIG, CLIENT, OLD, DROP,
+	  UNTOUCHED, R(OLD_PATH_ICMP) },
+	{ "active: too big from the path to OLD", ACTIVE, IN, ICMP_TOO_BIG, CLIENT, OLD, DROP,
+	  UNTOUCHED, R(OLD_PATH_ICMP) },
+	{ "active: echo of OLD", ACTIVE, IN, ICMP_ECHO, CLIENT, OLD, NEXT, UNTOUCHED, -1 },
 };
 
 static struct tcpmig *skel;
@@ -459,6 +566,18 @@ static void check_counters(const struct row *row, const __u64 before[], const __
 	}
 }
 
+/* Translated: byte for byte the error that quotes a packet to @dst. */
+static const char *compare_icmp(enum shape shape, const struct tcpmig_endpoint *src,
+				const struct tcpmig_endpoint *dst, const struct test_packet *got)
+{
+	struct test_packet expected;
+
+	packet_build(&expected, shape, src, dst);
+	if (got->len != expected.len)
+		return "length";
+	return memcmp(got->data, expected.data, got->len) ? "not the error about OLD" : NULL;
+}
+
 static void run_row(const struct row *row, int flags)
 {
 	struct tcpmig_endpoint src = endpoint_of(row->src), dst = endpoint_of(row->dst);
@@ -478,6 +597,8 @@ static void run_row(const struct row *row, int flags)
 		fail_msg("%s: verdict %d, expected %d", row->name, verdict, row->verdict);
 	if (row->src_after == NOBODY)
 		wrong = in.len == out.len && !memcmp(in.data, out.data, in.len) ? NULL : "touched";
+	else if (row->shape >= ICMP_UNREACHABLE)
+		wrong = compare_icmp(row->shape, &src_after, &dst_after, &out);
 	else
 		wrong = packet_compare(&in, &out, &src_after, &dst_after);
 	if (wrong)
@@ -489,7 +610,7 @@ static void run_row(const struct row *row, int flags)
 static void all_rows(int flags)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (!(family && packet_is_v4_only(rows[i].shape)))
+		if (packet_exists(rows[i].shape, family ? TCPMIG_AF_INET6 : TCPMIG_AF_INET))
 			run_row(&rows[i], flags);
 	}
 }

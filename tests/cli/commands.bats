@@ -316,11 +316,11 @@ END
 @test "attach mounts a bpffs where there is none, detach unmounts it" {
 	client unshare --mount --propagation private sh -ec "
 		umount /sys/fs/bpf
-		$T attach eth0 2>&1 | grep -q 'mounted a BPF file system on /sys/fs/bpf'
+		'$T' attach eth0 2>&1 | grep -q 'mounted a BPF file system on /sys/fs/bpf'
 		mountpoint -q /sys/fs/bpf
-		[ -z \"\$($T attach eth0 2>&1 | grep mounted)\" ]
-		$T list | grep -q tcx
-		$T detach eth0
+		[ -z \"\$('$T' attach eth0 2>&1 | grep mounted)\" ]
+		'$T' list | grep -q tcx
+		'$T' detach eth0
 		! mountpoint -q /sys/fs/bpf"
 	left_nothing
 }
@@ -328,9 +328,9 @@ END
 @test "a bpffs that we mounted stays while others have pins there" {
 	client unshare --mount --propagation private sh -ec "
 		umount /sys/fs/bpf
-		$T attach eth0
+		'$T' attach eth0
 		mkdir /sys/fs/bpf/others
-		$T detach eth0
+		'$T' detach eth0
 		mountpoint -q /sys/fs/bpf
 		! test -e /sys/fs/bpf/tcpmig"
 	left_nothing
@@ -339,11 +339,11 @@ END
 @test "a bpffs that cannot be mounted: one line, nothing changed" {
 	run --separate-stderr client unshare --mount --propagation private sh -ec "
 		umount /sys/fs/bpf
-		exec setpriv --inh-caps=-sys_admin --bounding-set=-sys_admin $T attach eth0"
+		exec setpriv --inh-caps=-sys_admin --bounding-set=-sys_admin '$T' attach eth0"
 	check_failure 1 "'$DEFAULT_PINS'"
 	run --separate-stderr client unshare --mount --propagation private sh -ec "
 		mount -t tmpfs tmpfs /sys/fs
-		exec $T attach eth0"
+		exec '$T' attach eth0"
 	check_failure 1 "'$DEFAULT_PINS'"
 	left_nothing
 }
@@ -351,8 +351,8 @@ END
 @test "attach works on a kernel without BTF" {
 	client unshare --mount --propagation private sh -ec "
 		mount -t tmpfs tmpfs /sys/kernel/btf
-		$T attach eth0
-		$T detach eth0"
+		'$T' attach eth0
+		'$T' detach eth0"
 	left_nothing
 }
 
@@ -375,7 +375,7 @@ END
 		client "$T" attach eth0 --mode $mode
 		run --separate-stderr client unshare --net sh -c "
 			ip link add first type veth peer name eth0; tc qdisc add dev eth0 clsact
-			$T detach --all; status=\$?
+			'$T' detach --all; status=\$?
 			tc qdisc show dev eth0 | grep -q clsact || exit 9
 			exit \$status"
 		check_failure 1 "another network namespace"
@@ -388,8 +388,8 @@ END
 	client "$T" attach eth0
 	client "$T" redirect 10.9.0.2:5000 10.9.0.3:6000
 	for limit in 4 5 6 7 8 9 10 11 12 14 16; do
-		client bash -c "ulimit -n $limit; exec $T attach eth0" || :
-		client bash -c "ulimit -n $limit; exec $T list" || :
+		client bash -c "ulimit -n $limit; exec '$T' attach eth0" || :
+		client bash -c "ulimit -n $limit; exec '$T' list" || :
 		[ "$(json "d['rules'][0]['state']")" = active ]
 	done
 	left_nothing
@@ -463,7 +463,7 @@ END
 
 @test "a pin directory serves one network namespace" {
 	client "$T" attach eth0
-	run --separate-stderr client unshare --net sh -c "ip link set lo up; exec $T attach lo"
+	run --separate-stderr client unshare --net sh -c "ip link set lo up; exec '$T' attach lo"
 	check_failure 1 "'lo'"
 	[[ $stderr == *"another network namespace"* ]]
 	left_nothing
