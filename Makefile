@@ -37,17 +37,21 @@ GEN      := $(B)/tcpmig.skel.h $(B)/criu_images.pb-c.h
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS  := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
 BPF_HELPER := $(B)/tests/bpf/foreign.bpf.o
+BENCHES    := $(B)/tests/bench/datapath $(B)/tests/bench/rr
 E2E_TOOLS  := $(patsubst tests/e2e/%.c,$(B)/tests/e2e/%,$(wildcard tests/e2e/*.c))
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: FORCE all tests check format install uninstall clean help
+.PHONY: FORCE all tests bench check format install uninstall clean help
 
 ##all: the program (default)
 all: $(B)/tcpmig-bpf
 
 ##tests: all test programs, without running them
 tests: all $(UNIT_TESTS) $(BPF_TESTS) $(BPF_HELPER) $(E2E_TOOLS) $(UNIT_TESTS:=.san)
+
+##bench: the benchmark programs; scripts/bench runs them
+bench: $(BENCHES)
 
 ##check: build and run all tests (root; installs what is missing)
 check:
@@ -100,7 +104,7 @@ endef
 $(B)/tcpmig.bpf.o: bpf/tcpmig.bpf.c $(B)/.tools $(B)/.flags Makefile
 	$(compile_bpf)
 
-$(BPF_HELPER): $(B)/%.o: %.c $(B)/.tools $(B)/.flags Makefile
+$(B)/tests/bench/datapath.bpf.o $(BPF_HELPER): $(B)/%.o: %.c $(B)/.tools $(B)/.flags Makefile
 	$(compile_bpf)
 
 $(B)/tcpmig.skel.h: $(B)/tcpmig.bpf.o
@@ -130,6 +134,12 @@ $(B)/tcpmig-bpf: $(USER_OBJ)
 $(B)/libtcpmig.a: $(LIB_OBJ)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/datapath.skel.h: $(B)/tests/bench/datapath.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name datapath > $@
+$(B)/tests/bench/datapath: $(B)/datapath.skel.h tests/bpf/packet.c
+$(B)/tests/bench/datapath: HELPERS := tests/bpf/packet.c
 
 # A test is one file, plus what its folder shares (HELPERS).
 $(BPF_TESTS): HELPERS := tests/bpf/packet.c

@@ -6,10 +6,28 @@ load ../lib.bash
 
 FOREIGN=$TOP/build/tests/bpf/foreign.bpf.o
 
+# One rule is armed now, under pins of its own: in doubt by the time of the last test.
 setup_file() {
-	note_foreign_programs
 	lab_up client
+	client "$T" --pin-dir "$DOUBT" attach lo
+	doubt_hook post-restore
+	note_foreign_programs
 }
+
+DOUBT=/sys/fs/bpf/doubt
+
+doubt_hook() {
+	empty_image "$BATS_FILE_TMPDIR/images"
+	client env CRTOOLS_SCRIPT_ACTION="$1" CRTOOLS_IMAGE_DIR="$BATS_FILE_TMPDIR/images" \
+		TCPMIG_OLD=10.9.0.7:5000 TCPMIG_NEW=10.9.0.8:5000 TCPMIG_PIN_DIR="$DOUBT" "$T"
+}
+
+# empty_image DIR: a files.img with no file in it.
+empty_image() {
+	mkdir -p "$1"
+	printf '\x19\x43\x56\x54\x38\x31\x30\x56' >"$1/files.img"
+}
+
 teardown_file() { lab_down; }
 
 setup() {
@@ -134,8 +152,7 @@ is_as_before() {
 
 @test "list -j and stats -j are JSON in every state" {
 	images=$BATS_TEST_TMPDIR/images
-	mkdir "$images"
-	printf '\x19\x43\x56\x54\x38\x31\x30\x56' >"$images/files.img" # an image with no files
+	empty_image "$images"
 	hook=(env CRTOOLS_IMAGE_DIR="$images" TCPMIG_OLD=10.9.0.2:5000 TCPMIG_NEW=10.9.0.3:6000)
 	check() {
 		client "$T" list -j | python3 -m json.tool >/dev/null
@@ -476,6 +493,19 @@ END
 	client "$T" list --pin-dir /sys/fs/bpf/other -j | grep -q held
 	client "$T" --pin-dir /sys/fs/bpf/other detach --all
 	left_nothing
+}
+
+@test "armed for longer than its lease: in doubt, until somebody says so" {
+	doubt() { client "$T" --pin-dir "$DOUBT" list -j; }
+	in_doubt() { doubt | grep -q '"state": "in-doubt"'; }
+	wait_for 40 "the lease to end" in_doubt
+	doubt | python3 -m json.tool >/dev/null
+	client "$T" --pin-dir "$DOUBT" list | grep -q in-doubt
+	run --separate-stderr client "$T" --pin-dir "$DOUBT" hold 10.9.0.7:5000
+	check_failure 1 "'10.9.0.7:5000'"
+	doubt_hook pre-resume
+	doubt | grep -q '"state": "active"'
+	client "$T" --pin-dir "$DOUBT" detach --all
 }
 
 @test "version and help" {

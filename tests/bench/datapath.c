@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What the programs cost: nanoseconds above an empty program, by BPF_PROG_TEST_RUN.
+ * Empty, miss, out and in alternate; prints the median of each, one figure a line.
+ *
+ *	datapath FLOWS...	with so many flows in the table
+ */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../bpf/packet.h"
+#include "cleanup.h"
+#include "datapath.skel.h"
+#include "endpoint.h"
+#include "rules.h"
+
+#define ROUNDS 7
+#define REPEAT 1000000
+
+static struct datapath *skel;
+static struct tables tables;
+
+/* A family's addresses: A and B lead to each other, nobody knows @other. */
+struct family {
+	const char *suffix;
+	const char *a, *b, *other;
+};
+
+static void fail(const char *what, int err)
+{
+	fprintf(stderr, "%s: %s\n", what, strerror(abs(err)));
+	exit(1);
+}
+
+static struct tcpmig_endpoint parse(const char *text)
+{
+	struct tcpmig_endpoint ep;
+
+	if (endpoint_parse(text, &ep))
+		fail(text, EINVAL);
+	return ep;
+}
+
+static __u64 counted(enum tcpmig_reason reason)
+{
+	__u64 counters[TCPMIG_REASONS_COUNT];
+	int err = tables_get_counters(&tables, counters);
+
+	if (err)
+		fail("counters", err);
+	return counters[reason];
+}
+
+/* Nanoseconds a round. Every round must have been counted as @reason, if that is not -1. */
+static double run(const struct bpf_program *prog, const struct test_packet *in, int reason)
+{
+	__u64 before = reason < 0 ? 0 : counted(reason);
+	struct test_packet out;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in->data, .data_size_in = in->len,
+		    .data_out = out.data, .data_size_out = sizeof(out.data), .repeat = REPEAT);
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(prog), &opts))
+		fail(bpf_program__name(prog), errno);
+	if (reason >= 0 && counted(reason) - before != REPEAT)
+		fail("not every packet was rewritten", EPROTO);
+	return opts.duration;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double d = *(const double *)a - *(const double *)b;
+
+	return (d > 0) - (d < 0);
+}
+
+static double median(double *v, int n)
+{
+	qsort(v, n, sizeof(*v), by_value);
+	return v[n / 2];
+}
+
+static void fill(size_t flows, const struct tcpmig_endpoint *a, const struct tcpmig_endpoint *b,
+		 struct tcpmig_endpoint *client)
+{
+	struct rules_flows list = { .local = calloc(flows, sizeof(*list.local)), .count = flows };
+	struct tcpmig_owner to_a = { .peer = *a }, to_b = { .peer = *b };
+	struct rules_outcome outcome;
+	int err;
+
+	for (size_t i = 0; i < flows; i++) {
+		unsigned char addr[16] = { 0xfd, 9, [12] = i >> 24, i >> 16, i >> 8, i };
+		__be16 port = htons(1024 + i % 50000);
+
+		if (a->family == TCPMIG_AF_INET6)
+			endpoint_set6(&list.local[i], addr, port);
+		else
+			endpoint_set4(&list.local[i], htonl(0x0b000000 + i), port);
+	}
+	*client = list.local[flows / 2];
+	err = rules_redirect(&tables, a, &to_b, false, &list, &outcome);
+	if (!err)
+		err = rules_redirect(&tables, b, &to_a, false, &list, &outcome);
+	if (err)
+		fail("redirect", err);
+	free(list.local);
+}
+
+static void measure(size_t flows, const struct family *f)
+{
+	double empty[ROUNDS], miss[ROUNDS], out[ROUNDS], in[ROUNDS], base;
+	struct tcpmig_endpoint client, a = parse(f->a), b = parse(f->b), other = parse(f->other);
+	struct test_packet p_miss, p_out, p_in;
+
+	fill(flows, &a, &b, &client);
+	packet_build(&p_miss, TCP_DATA, &client, &other);
+	packet_build(&p_out, TCP_DATA, &client, &a);
+	packet_build(&p_in, TCP_DATA, &b, &client);
+	for (int i = 0; i < ROUNDS; i++) {
+		empty[i] = run(skel->progs.bench_empty, &p_miss, -1);
+		miss[i] = run(skel->progs.bench_egress, &p_miss, -1);
+		out[i] = run(skel->progs.bench_egress, &p_out, TCPMIG_R_OUT_REWRITTEN);
+		in[i] = run(skel->progs.bench_ingress, &p_in, TCPMIG_R_IN_REWRITTEN);
+	}
+	base = median(empty, ROUNDS);
+	printf("empty_ns%s.%zu %.1f\n", f->suffix, flows, base);
+	printf("miss_ns%s.%zu %.1f\n", f->suffix, flows, median(miss, ROUNDS) - base);
+	printf("redirect_out_ns%s.%zu %.1f\n", f->suffix, flows, median(out, ROUNDS) - base);
+	printf("redirect_in_ns%s.%zu %.1f\n", f->suffix, flows, median(in, ROUNDS) - base);
+	rules_release(&tables, &a);
+	rules_release(&tables, &b);
+}
+
+static double now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
+}
+
+/* go: from armed to active, for a rule with @flows flows. */
+static void measure_flip(size_t flows)
+{
+	struct tcpmig_endpoint a = parse("10.9.0.2:5000"), b = parse("10.9.0.3:6000");
+	struct tcpmig_endpoint c = parse("10.9.0.4:6000"), client;
+	struct tcpmig_owner next = { .peer = c };
+	struct rules_flows none = {};
+	struct rules_outcome outcome;
+	double us[ROUNDS], start;
+	int err;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		fill(flows, &a, &b, &client);
+		err = rules_arm(&tables, &a, &next, 60000, &none, &outcome);
+		start = now_us();
+		if (!err)
+			err = rules_go(&tables, &a, &c);
+		us[i] = now_us() - start;
+		if (err || outcome.flows != flows)
+			fail("flip", err ? err : EPROTO);
+		rules_release(&tables, &a);
+		rules_release(&tables, &b);
+	}
+	printf("flip_us.%zu %.2f\n", flows, median(us, ROUNDS));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct family families[] = {
+		{ "", "10.9.0.2:5000", "10.9.0.3:6000", "10.9.0.9:5000" },
+		{ ".v6", "[fd09::2]:5000", "[fd09::3]:6000", "[fd09::9]:5000" },
+	};
+
+	skel = datapath__open_and_load();
+	if (!skel || tables_of_object(&tables, skel->obj))
+		return 1;
+	for (int i = 1; i < argc; i++) {
+		size_t flows = strtoul(argv[i], NULL, 10);
+
+		measure(flows, &families[0]);
+		measure(flows, &families[1]);
+		measure_flip(flows);
+	}
+	tables_close(&tables);
+	datapath__destroy(skel);
+	return 0;
+}

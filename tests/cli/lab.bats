@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The lab, demo and get-criu as a user meets them: what they refuse, and that the
+# machine is afterwards as it was.
+bats_require_minimum_version 1.5.0
+load ../lib.bash
+
+setup() {
+	MACHINE=$(machine)
+}
+teardown() { lab_down; }
+
+# Of the machine itself, not of a host: what a lab could leave behind.
+machine() {
+	ip netns
+	ip -br link | awk '{ print $1 }'
+	cut -d' ' -f4- /proc/self/mountinfo | sort
+	nft list ruleset
+	ls /run/tcpmig-lab 2>/dev/null || echo "no lab"
+	ls -A /sys/fs/bpf 2>/dev/null || echo "no bpffs"
+	pgrep -af -- "-n $LAB_NAME __init_" || echo "no process"
+}
+
+same_machine() { diff <(echo "$MACHINE") <(machine); }
+
+# What was killed may take a moment to go.
+machine_is_as_before() { wait_for 2 "the machine to be as it was" same_machine || same_machine; }
+
+@test "up, attach, down: the machine is as it was" {
+	note_foreign_programs
+	lab_up client A
+	[ "$(lab addr A)" = 10.9.0.2 ]
+	[ "$(lab addr A 6)" = fd09::2 ]
+	client "$T" attach eth0
+	client "$T" hold 10.9.0.2:5000
+	lab down
+	machine_is_as_before
+	wait_for_programs 0
+}
+
+@test "a second up is refused, the first lives on" {
+	lab_up client
+	run --separate-stderr lab up client
+	check_failure 1 "is up already"
+	client true
+	lab down
+	machine_is_as_before
+}
+
+@test "interrupted while it comes up: nothing is left" {
+	for ms in 020 060 090 120 150 180 210 240 270; do
+		timeout -s INT "0.$ms" "${LAB[@]}" up client A B >/dev/null 2>&1 || :
+		lab down # only after the interruption was late
+		machine_is_as_before
+	done
+}
+
+@test "wrong names and arguments are refused, and nothing changes" {
+	for arguments in "-n ../x up" "-n ../x down" "up switch" "up shared" "up a/b" "up A A" \
+		"exec" "exec A" "spawn A" "addr" "pins" "frob" "" "-x"; do
+		# shellcheck disable=SC2086 # words
+		run --separate-stderr "$TOP/scripts/lab" $arguments
+		[ "$status" = 2 ]
+	done
+	run --separate-stderr lab exec nosuch true
+	check_failure 1 "'nosuch'"
+	run --separate-stderr lab pins nosuch
+	check_failure 1 "'nosuch'"
+	machine_is_as_before
+}
+
+@test "demo refuses what would prove nothing" {
+	for arguments in "-s 0" "-s 3" "-s abc" "-s 1000" "now"; do
+		# shellcheck disable=SC2086 # words
+		run --separate-stderr scripts/demo $arguments
+		[ "$status" != 0 ]
+		[ -z "$output" ]
+	done
+	machine_is_as_before
+}
+
+@test "get-criu prints a CRIU that starts, also from another directory" {
+	criu=$(cd / && "$TOP/scripts/get-criu")
+	[[ $("$criu" --version) == Version:* ]]
+	run --separate-stderr scripts/get-criu frob
+	check_failure 1 "'frob'"
+}
