@@ -141,23 +141,34 @@ int rules_repair(struct tables *t)
 	return err ? err : rule_entries_repair(t);
 }
 
+/* The rule of @old, or a fresh one, and its slot in @outcome. Return: 0 or -errno. */
+static int rule_open(struct tables *t, const struct tcpmig_endpoint *old, struct tcpmig_rule **rule,
+		     bool *fresh, struct rules_outcome *outcome)
+{
+	int slot = slot_of_old(t, old);
+
+	*fresh = slot == -ENOENT;
+	if (*fresh)
+		slot = rule_alloc(t, old);
+	if (slot < 0)
+		return slot;
+	*rule = &t->rules[slot];
+	outcome->slot = slot;
+	return 0;
+}
+
 int rules_hold(struct tables *t, const struct tcpmig_endpoint *old, __u32 max_ms,
 	       enum tcpmig_hold_mode mode, const struct rules_flows *flows,
 	       struct rules_outcome *outcome)
 {
-	int slot = slot_of_old(t, old);
 	struct tcpmig_rule *rule;
-	bool fresh = slot == -ENOENT;
-	int err;
+	bool fresh;
+	int err = rule_open(t, old, &rule, &fresh, outcome);
 
-	if (fresh)
-		slot = rule_alloc(t, old);
-	if (slot < 0)
-		return slot;
-	rule = &t->rules[slot];
+	if (err)
+		return err;
 	if (state_now(rule) == TCPMIG_ARMED)
 		return -EBUSY;
-	outcome->slot = slot;
 	err = rule_flows_add(t, rule, flows);
 	if (err)
 		return fresh ? rule_abandon(t, rule, err) : err;
@@ -184,17 +195,12 @@ int rules_prepare(struct tables *t, const struct tcpmig_endpoint *old,
 		  const struct tcpmig_owner *next, __u32 max_ms, const struct rules_flows *flows,
 		  struct rules_outcome *outcome)
 {
-	int slot = slot_of_old(t, old);
 	struct tcpmig_rule *rule;
-	bool fresh = slot == -ENOENT;
-	int err;
+	bool fresh;
+	int err = rule_open(t, old, &rule, &fresh, outcome);
 
-	if (fresh)
-		slot = rule_alloc(t, old);
-	if (slot < 0)
-		return slot;
-	rule = &t->rules[slot];
-	outcome->slot = slot;
+	if (err)
+		return err;
 	if (state_now(rule) == TCPMIG_ARMED && !leads_to(rule, TCPMIG_ARMED, &next->peer))
 		return -EBUSY;
 	err = rule_flows_add(t, rule, flows);
@@ -264,17 +270,12 @@ int rules_redirect(struct tables *t, const struct tcpmig_endpoint *old,
 		   const struct tcpmig_owner *next, bool established_only,
 		   const struct rules_flows *flows, struct rules_outcome *outcome)
 {
-	int slot = slot_of_old(t, old);
 	struct tcpmig_rule *rule;
-	bool fresh = slot == -ENOENT, there;
-	int err;
+	bool fresh, there;
+	int err = rule_open(t, old, &rule, &fresh, outcome);
 
-	if (fresh)
-		slot = rule_alloc(t, old);
-	if (slot < 0)
-		return slot;
-	rule = &t->rules[slot];
-	outcome->slot = slot;
+	if (err)
+		return err;
 	if (state_now(rule) == TCPMIG_ARMED && !leads_to(rule, TCPMIG_ARMED, &next->peer))
 		return -EBUSY;
 	there = leads_to(rule, TCPMIG_ACTIVE, &next->peer);
