@@ -222,6 +222,68 @@ static void the_cache_forgets(void **state)
 	}
 }
 
+/* The n-th of many clients. */
+static struct tcpmig_endpoint client_number(int n)
+{
+	struct tcpmig_endpoint ep = endpoint_of(CLIENT);
+
+	ep.port = htons(1000 + n);
+	return ep;
+}
+
+/* Others that share its place in the cache are not taken for it: there are 1,024 a CPU. */
+static void the_cache_takes_nobody_for_another(void **state)
+{
+	struct tcpmig_endpoint old, client;
+	struct test_packet in, out;
+
+	(void)state;
+	for (family = 0; family < 2; family++) {
+		old = endpoint_of(OLD);
+		redirect_and_talk(true);
+		for (int n = 0; n < 8 * TCPMIG_CACHE_SLOTS; n++) {
+			client = client_number(n);
+			packet_build(&in, TCP_ACK, &client, &old);
+			assert_int_equal(run_program(OUT, &in, &out, 0, NULL), NEXT);
+			assert_memory_equal(in.data, out.data, in.len);
+		}
+		assert_int_equal(sends(CLIENT, OLD, TCP_ACK), REDIRECT);
+		clear_rules();
+	}
+}
+
+/* OLD and NEW have changed places: the same two ends mean another flow out than in. */
+static void the_cache_tells_out_from_in(void **state)
+{
+	struct rules_flows flows = { .count = 1, .origin = RULES_NAMED };
+	struct tcpmig_endpoint old, new, client;
+	struct tcpmig_owner to_old;
+	struct rules_outcome outcome;
+	struct test_packet in, out;
+
+	(void)state;
+	for (family = 0; family < 2; family++) {
+		old = endpoint_of(OLD);
+		new = endpoint_of(NEW);
+		client = endpoint_of(CLIENT);
+		flows.local = &client;
+		to_old = (struct tcpmig_owner){ .peer = old };
+		redirect(NEW, false);
+		assert_int_equal(rules_redirect(&tables, &new, &to_old, false, &flows, &outcome),
+				 0);
+		for (int i = 0; i < 3; i++) {
+			packet_build(&in, TCP_DATA, &client, &old);
+			assert_int_equal(run_program(OUT, &in, &out, 0, NULL), REDIRECT);
+			assert_null(packet_compare(&in, &out, &client, &new));
+			packet_build(&in, TCP_DATA, &old, &client);
+			assert_int_equal(run_program(IN, &in, &out, 0, NULL), NEXT);
+			assert_null(packet_compare(&in, &out, &new, &client));
+		}
+		assert_int_equal(rules_release(&tables, &new), 0);
+		clear_rules();
+	}
+}
+
 /* The RST that OLD would send if it knew nothing of the connection, and nothing else. */
 static void check_rst(const struct test_packet *out, enum shape refused)
 {
@@ -240,15 +302,6 @@ static void check_rst(const struct test_packet *out, enum shape refused)
 		assert_int_equal(ntohl(tcp->seq), 0x05060708);
 		assert_false(tcp->ack);
 	}
-}
-
-/* The n-th of many clients. */
-static struct tcpmig_endpoint client_number(int n)
-{
-	struct tcpmig_endpoint ep = endpoint_of(CLIENT);
-
-	ep.port = htons(1000 + n);
-	return ep;
 }
 
 static int send_from(const struct tcpmig_endpoint *client, enum shape shape)
@@ -490,6 +543,8 @@ int main(void)
 		cmocka_unit_test(a_held_fin_ends_nothing),
 		cmocka_unit_test(established_only_lets_a_reused_tuple_go),
 		cmocka_unit_test(the_cache_forgets),
+		cmocka_unit_test(the_cache_takes_nobody_for_another),
+		cmocka_unit_test(the_cache_tells_out_from_in),
 		cmocka_unit_test(a_full_table_refuses),
 		cmocka_unit_test(ingress_makes_and_removes_nothing),
 		cmocka_unit_test(a_taken_tuple_is_refused_with_rst),
