@@ -68,6 +68,7 @@ static int run(const struct globals *g, const struct request *req)
 	if (session_open(&s, g->pin_dir))
 		return 1;
 	err = hold(req, &s, &outcome);
+	session_settle(&s);
 	session_close(&s);
 	if (err == -EBUSY)
 		return log_error("'%s': already armed for its next owner; "

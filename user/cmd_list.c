@@ -235,6 +235,7 @@ static int list(const struct globals *g)
 	l->interfaces = json_object_new_array();
 	err = session_open_quiet(&s, g->pin_dir);
 	if (!err) {
+		session_settle(&s);
 		err = read_tables(l, &s.tables);
 		session_close(&s);
 		status = err ? log_errno(err, "read the tables") : 0;

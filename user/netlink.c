@@ -6,6 +6,7 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <net/if.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -19,8 +20,7 @@
 
 #define REPLY_TIMEOUT_S 5
 
-/* Sends @nlh and runs @cb on every answer. Return: 0 or -errno. */
-static int netlink_talk(int bus, struct nlmsghdr *nlh, mnl_cb_t cb, void *ctx)
+int netlink_talk(int bus, struct nlmsghdr *nlh, netlink_cb *cb, void *ctx)
 {
 	struct timeval timeout = { .tv_sec = REPLY_TIMEOUT_S };
 	struct mnl_socket *nl = mnl_socket_open(bus);
@@ -118,23 +118,31 @@ int netlink_sockets_to(const struct tcpmig_endpoint *remote, struct rules_flows 
 	return err;
 }
 
+struct route {
+	int ifindex;
+	bool gateway;
+};
+
 static int on_route(const struct nlmsghdr *nlh, void *ctx)
 {
+	struct route *route = ctx;
 	struct nlattr *attr;
 
 	mnl_attr_for_each (attr, nlh, sizeof(struct rtmsg)) {
 		if (mnl_attr_get_type(attr) == RTA_OIF)
-			*(int *)ctx = mnl_attr_get_u32(attr);
+			route->ifindex = mnl_attr_get_u32(attr);
+		if (mnl_attr_get_type(attr) == RTA_GATEWAY || mnl_attr_get_type(attr) == RTA_VIA)
+			route->gateway = true;
 	}
 	return MNL_CB_STOP;
 }
 
-int netlink_route(const struct tcpmig_endpoint *to)
+int netlink_route(const struct tcpmig_endpoint *to, bool *on_link)
 {
 	char buf[256];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct route route = {};
 	struct rtmsg *rtm;
-	int ifindex = 0;
 	int err;
 
 	nlh->nlmsg_type = RTM_GETROUTE;
@@ -148,23 +156,28 @@ int netlink_route(const struct tcpmig_endpoint *to)
 		rtm->rtm_dst_len = 128;
 		mnl_attr_put(nlh, RTA_DST, sizeof(to->addr), to->addr);
 	}
-	err = netlink_talk(NETLINK_ROUTE, nlh, on_route, &ifindex);
+	err = netlink_talk(NETLINK_ROUTE, nlh, on_route, &route);
 	if (err)
 		return err;
-	return ifindex > 0 ? ifindex : -ENETUNREACH;
+	if (on_link)
+		*on_link = !route.gateway;
+	return route.ifindex > 0 ? route.ifindex : -ENETUNREACH;
 }
 
 struct link {
 	int master;
 	int lower;
 	bool elsewhere; /* @lower is an index in another namespace */
+	bool resolves;
 };
 
 static int on_link(const struct nlmsghdr *nlh, void *ctx)
 {
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
 	struct link *link = ctx;
 	struct nlattr *attr;
 
+	link->resolves = info->ifi_type == ARPHRD_ETHER && !(info->ifi_flags & IFF_NOARP);
 	mnl_attr_for_each (attr, nlh, sizeof(struct ifinfomsg)) {
 		if (mnl_attr_get_type(attr) == IFLA_MASTER)
 			link->master = mnl_attr_get_u32(attr);
@@ -176,22 +189,35 @@ static int on_link(const struct nlmsghdr *nlh, void *ctx)
 	return MNL_CB_STOP;
 }
 
-int netlink_link(int ifindex, int *master, int *lower)
+static int get_link(int ifindex, struct link *link)
 {
 	char buf[256];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct link link = {};
 	struct ifinfomsg *info;
-	int err;
 
 	nlh->nlmsg_type = RTM_GETLINK;
 	nlh->nlmsg_flags = NLM_F_REQUEST;
 	info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
 	info->ifi_index = ifindex;
-	err = netlink_talk(NETLINK_ROUTE, nlh, on_link, &link);
+	return netlink_talk(NETLINK_ROUTE, nlh, on_link, link);
+}
+
+int netlink_link(int ifindex, int *master, int *lower)
+{
+	struct link link = {};
+	int err = get_link(ifindex, &link);
+
 	*master = link.master;
 	*lower = link.elsewhere ? 0 : link.lower;
 	return err;
+}
+
+int netlink_resolves_neighbours(int ifindex)
+{
+	struct link link = {};
+	int err = get_link(ifindex, &link);
+
+	return err ? err : link.resolves;
 }
 
 /* A filter, not only the chain or protocol entry that heads a list of them. */

@@ -8,6 +8,21 @@
 #include "rules.h"
 #include "tcpmig_shared.h"
 
+struct nlmsghdr;
+
+/** netlink_cb - what libmnl calls for each message; Return: MNL_CB_OK, _STOP or _ERROR. */
+typedef int netlink_cb(const struct nlmsghdr *nlh, void *ctx);
+
+/**
+ * netlink_talk() - send one request and have @cb see every message of the answer.
+ * For the other netlink_*.c; waits at most some seconds.
+ * @bus: NETLINK_ROUTE and so on
+ * @nlh: the request, in a buffer of the caller; gets its sequence number here
+ * @cb:  NULL where only an acknowledgement (NLM_F_ACK) comes back
+ * Return: 0 or -errno.
+ */
+int netlink_talk(int bus, struct nlmsghdr *nlh, netlink_cb *cb, void *ctx);
+
 /**
  * netlink_sockets_to() - local ends of all TCP sockets connected to @remote.
  * @remote: address and port of the peer
@@ -21,9 +36,10 @@ int netlink_sockets_to(const struct tcpmig_endpoint *remote, struct rules_flows 
 
 /**
  * netlink_route() - the interface by which packets to @to leave.
+ * @on_link: if not NULL: set to whether @to itself is the next hop, not a gateway
  * Return: ifindex (> 0), or -errno: -ENETUNREACH and -EHOSTUNREACH as connect() would.
  */
-int netlink_route(const struct tcpmig_endpoint *to);
+int netlink_route(const struct tcpmig_endpoint *to, bool *on_link);
 
 /**
  * netlink_link() - what @ifindex is stacked on, and what is stacked on it.
@@ -32,6 +48,12 @@ int netlink_route(const struct tcpmig_endpoint *to);
  * Return: 0 or -errno.
  */
 int netlink_link(int ifindex, int *master, int *lower);
+
+/**
+ * netlink_resolves_neighbours() - is @ifindex an Ethernet device that asks by ARP and ND?
+ * Return: 1 or 0, or -errno.
+ */
+int netlink_resolves_neighbours(int ifindex);
 
 /**
  * netlink_clsact_in_use() - has the clsact qdisc of @ifindex any filter?

@@ -6,6 +6,7 @@
 
 #include "endpoint.h"
 #include "log.h"
+#include "neighbours.h"
 #include "netlink.h"
 #include "redirector.h"
 #include "session.h"
@@ -102,6 +103,29 @@ int session_learn(struct session *s, const struct tcpmig_endpoint *old,
 	return err == -ENOENT ? 0 : err; /* a move back to OLD has ended the rule */
 }
 
+void session_settle(struct session *s)
+{
+	struct neighbours_outcome outcome;
+	int err = rules_sweep(&s->tables);
+
+	if (err)
+		log_note("note: holds that are over are not removed: %s", strerror(-err));
+	if (!is_our_netns(s)) {
+		log_verbose("neighbour entries not looked after: the pins serve another network "
+			    "namespace");
+		return;
+	}
+	err = neighbours_sync(&s->tables, &outcome);
+	if (err)
+		log_note("note: neighbour entries not set: %s; packets to a dead OLD on the "
+			 "same link will not be redirected",
+			 strerror(-err));
+	else
+		log_verbose("neighbour entries: %zu made with the known address, %zu for hosts "
+			    "that do not answer, %zu removed",
+			    outcome.pinned, outcome.dummies, outcome.removed);
+}
+
 size_t session_direct(const struct session *s, const struct tcpmig_endpoint *old,
 		      const struct tcpmig_endpoint *new)
 {
@@ -130,7 +154,7 @@ void session_owner(const struct session *s, const struct tcpmig_endpoint *peer,
 	*owner = (struct tcpmig_owner){ .peer = *peer };
 	if (!is_our_netns(s))
 		return;
-	ifindex = netlink_route(peer);
+	ifindex = netlink_route(peer, NULL);
 	endpoint_format(peer, text);
 	if (ifindex < 0) {
 		log_note("note: no route to %s now: %s", text, strerror(-ifindex));

@@ -41,6 +41,13 @@ int session_learn(struct session *s, const struct tcpmig_endpoint *old,
 		  struct rules_outcome *outcome);
 
 /**
+ * session_settle() - after whatever changed rules: removes holds that are over, and sees to
+ * it that packets to OLD reach our hook though OLD is dead (neighbours.h).
+ * Notes for the user what it cannot do; nothing of it makes the command fail.
+ */
+void session_settle(struct session *s);
+
+/**
  * session_direct() - how many flows of @old are taken on the wire, because a local socket is
  * connected to @new itself from the same address and port.
  */
