@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "checks_rules.h"
 #include "cleanup.h"
 #include "endpoint.h"
 #include "log.h"
@@ -24,6 +25,7 @@ struct listing {
 	struct tcpmig_rule_stats stats[TCPMIG_RULES_MAX];
 	struct json_object *flows;
 	struct json_object *interfaces;
+	struct findings problems[TCPMIG_RULES_MAX]; /* of rules[], what is not as it should be */
 };
 
 static const struct rules_view *rule_of_ref(const struct listing *l, __u32 ref)
@@ -84,6 +86,37 @@ static int add_iface(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx)
 	return json_object_array_add(l->interfaces, json);
 }
 
+static void free_listing(struct listing *l)
+{
+	for (size_t i = 0; i < l->n_rules; i++)
+		findings_free(&l->problems[i]);
+	json_object_put(l->flows);
+	json_object_put(l->interfaces);
+}
+
+static struct json_object *json_problems(const struct findings *f)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < f->count; i++) {
+		if (f->list[i].result != FINDING_OK)
+			json_object_array_add(array, output_finding(&f->list[i]));
+	}
+	return array;
+}
+
+static void print_problems(const struct listing *l)
+{
+	for (size_t i = 0; i < l->n_rules; i++) {
+		const struct findings *f = &l->problems[i];
+
+		for (size_t k = 0; k < f->count; k++) {
+			if (f->list[k].result != FINDING_OK)
+				log_note("note: %s; cure: %s", f->list[k].detail, f->list[k].cure);
+		}
+	}
+}
+
 static int read_tables(struct listing *l, const struct tables *t)
 {
 	int err = 0;
@@ -118,6 +151,7 @@ static struct json_object *json_rule(const struct listing *l, size_t i)
 	json_object_object_add(json, "held_bytes", json_object_new_int64(0));
 	json_object_object_add(json, "dropped", json_object_new_int64(l->stats[i].dropped));
 	json_object_object_add(json, "deadline_ms", json_object_new_int64(rule->deadline_ms));
+	json_object_object_add(json, "problems", json_problems(&l->problems[i]));
 	return json;
 }
 
@@ -217,6 +251,7 @@ static int print_tables(const struct listing *l)
 		puts("no rules");
 	else if (!status)
 		status = print_rules(l);
+	print_problems(l);
 	if (status || !log_verbosity || !json_object_array_length(l->flows))
 		return status;
 	putchar('\n');
@@ -237,6 +272,8 @@ static int list(const struct globals *g)
 	if (!err) {
 		session_settle(&s);
 		err = read_tables(l, &s.tables);
+		for (size_t i = 0; session_is_our_netns(&s) && i < l->n_rules; i++)
+			checks_rule(&s.tables, &l->rules[i], &l->problems[i]);
 		session_close(&s);
 		status = err ? log_errno(err, "read the tables") : 0;
 	} else {
@@ -244,8 +281,7 @@ static int list(const struct globals *g)
 	}
 	if (!status)
 		status = g->json ? print_json(l) : print_tables(l);
-	json_object_put(l->flows);
-	json_object_put(l->interfaces);
+	free_listing(l);
 	return status;
 }
 

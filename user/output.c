@@ -4,6 +4,7 @@
 #include <libsmartcols/libsmartcols.h>
 #include <stdio.h>
 
+#include "findings.h"
 #include "log.h"
 #include "output.h"
 
@@ -19,6 +20,19 @@ int output_json(struct json_object *json)
 							  JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(json);
 	return flushed();
+}
+
+struct json_object *output_finding(const struct finding *finding)
+{
+	struct json_object *json = json_object_new_object();
+
+	json_object_object_add(json, "check", json_object_new_string(finding->check));
+	json_object_object_add(json, "result",
+			       json_object_new_string(finding_result_name(finding->result)));
+	json_object_object_add(json, "detail", json_object_new_string(finding->detail));
+	json_object_object_add(json, "cure",
+			       finding->cure ? json_object_new_string(finding->cure) : NULL);
+	return json;
 }
 
 struct libscols_table *output_table_new(const struct output_column *columns, size_t count)

@@ -5,11 +5,15 @@
 
 #include <stddef.h>
 
+struct finding;
 struct json_object;
 struct libscols_table;
 
 /** output_json() - print @json on stdout and free it. Return: exit status. */
 int output_json(struct json_object *json);
+
+/** output_finding() - as JSON object: check, result, detail, cure (null where there is none). */
+struct json_object *output_finding(const struct finding *finding);
 
 /** struct output_column - title and whether it holds numbers. */
 struct output_column {

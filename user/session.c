@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checks_rules.h"
 #include "endpoint.h"
 #include "log.h"
 #include "neighbours.h"
@@ -72,7 +73,7 @@ void session_close(struct session *s)
 	pindir_close(&s->dir);
 }
 
-static bool is_our_netns(const struct session *s)
+bool session_is_our_netns(const struct session *s)
 {
 	struct tcpmig_meta meta;
 
@@ -83,7 +84,7 @@ int session_local_flows(const struct session *s, const struct tcpmig_endpoint *o
 			struct rules_flows *flows)
 {
 	*flows = (struct rules_flows){ .origin = RULES_SOCKETS };
-	if (!is_our_netns(s)) {
+	if (!session_is_our_netns(s)) {
 		log_verbose(
 			"local sockets not looked up: the pins serve another network namespace");
 		return 0;
@@ -110,7 +111,7 @@ void session_settle(struct session *s)
 
 	if (err)
 		log_note("note: holds that are over are not removed: %s", strerror(-err));
-	if (!is_our_netns(s)) {
+	if (!session_is_our_netns(s)) {
 		log_verbose("neighbour entries not looked after: the pins serve another network "
 			    "namespace");
 		return;
@@ -124,6 +125,29 @@ void session_settle(struct session *s)
 		log_verbose("neighbour entries: %zu made with the known address, %zu for hosts "
 			    "that do not answer, %zu removed",
 			    outcome.pinned, outcome.dummies, outcome.removed);
+}
+
+static void note_problems(const struct tables *t, const struct rules_view *rule)
+{
+	struct findings f = {};
+
+	checks_rule(t, rule, &f);
+	for (size_t i = 0; i < f.count; i++) {
+		/* session_owner() has spoken about the route to NEW. */
+		if (f.list[i].result == FINDING_FAIL && strcmp(f.list[i].check, "new_route"))
+			log_note("note: %s; cure: %s", f.list[i].detail, f.list[i].cure);
+	}
+	findings_free(&f);
+}
+
+void session_note_path(const struct session *s, const struct tcpmig_endpoint *old)
+{
+	struct rules_view rule;
+
+	for (__u32 slot = 0; session_is_our_netns(s) && slot < TCPMIG_RULES_MAX; slot++) {
+		if (rules_view(&s->tables, slot, &rule) && endpoint_same(&rule.old, old))
+			note_problems(&s->tables, &rule);
+	}
 }
 
 size_t session_direct(const struct session *s, const struct tcpmig_endpoint *old,
@@ -152,7 +176,7 @@ void session_owner(const struct session *s, const struct tcpmig_endpoint *peer,
 	int ifindex;
 
 	*owner = (struct tcpmig_owner){ .peer = *peer };
-	if (!is_our_netns(s))
+	if (!session_is_our_netns(s))
 		return;
 	ifindex = netlink_route(peer, NULL);
 	endpoint_format(peer, text);

@@ -3,6 +3,8 @@
 #ifndef TCPMIG_SESSION_H
 #define TCPMIG_SESSION_H
 
+#include <stdbool.h>
+
 #include "pindir.h"
 #include "rules.h"
 #include "tables.h"
@@ -46,6 +48,15 @@ int session_learn(struct session *s, const struct tcpmig_endpoint *old,
  * Notes for the user what it cannot do; nothing of it makes the command fail.
  */
 void session_settle(struct session *s);
+
+/** session_is_our_netns() - are we in the network namespace whose interfaces are attached? */
+bool session_is_our_netns(const struct session *s);
+
+/**
+ * session_note_path() - notes for the user what keeps the packets of the rule of @old from
+ * their way: a withdrawn route, rp_filter. Silent in another network namespace.
+ */
+void session_note_path(const struct session *s, const struct tcpmig_endpoint *old);
 
 /**
  * session_direct() - how many flows of @old are taken on the wire, because a local socket is

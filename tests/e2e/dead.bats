@@ -12,12 +12,22 @@ setup_file() {
 	CRIU=$(scripts/get-criu)
 	export CRIU
 	lab_up client A B C
+	# A second way from the client to B.
+	nsenter -t "$(cat "/run/tcpmig-lab/$LAB_NAME/B/pid")" -n ip link add far type veth \
+		peer name far netns "$(cat "/run/tcpmig-lab/$LAB_NAME/client/pid")"
+	lab exec B sh -c 'ip link set far up && ip addr add 10.9.8.3/24 dev far'
+	client sh -c 'ip link set far up && ip addr add 10.9.8.1/24 dev far'
 }
 teardown_file() { lab_down; }
 
 teardown() {
 	power A up
 	lab exec C ip addr del 10.9.0.2/24 dev eth0 2>/dev/null || : # most tests: not there
+	lab exec B ip route del 10.9.0.1/32 2>/dev/null || :
+	# shellcheck disable=SC2016 # expanded there
+	client sh -c 'for r in $(ip route show scope link | grep /32 | cut -d" " -f1); do ip route del $r; done
+		ip route replace 10.9.0.0/24 dev eth0 src 10.9.0.1; ip -6 route replace fd09::/64 dev eth0
+		echo 0 >/proc/sys/net/ipv4/conf/far/rp_filter'
 	tidy_up
 	client ip neigh flush dev eth0
 }
@@ -220,4 +230,55 @@ nothing_of_ours_at() {
 	[ "$(lab exec C ss -Htn state all '( sport = :5000 )' | wc -l)" -gt 0 ]
 	talked
 	both_ok 2
+}
+
+# problems: of the first rule, "check cure" a line. As list -j has them.
+problems() {
+	json "'\n'.join(p['check'] + ' ' + p['cure'] for r in d['rules'] for p in r['problems'])"
+}
+
+# Does what list says against them, word by word.
+cure_all() { problems | cut -d' ' -f2- | while read -r cure; do client sh -c "$cure"; done; }
+
+@test "the route to OLD is withdrawn: named with its cure, which cures" {
+	serve_and_talk 9 chat push
+	moves
+	power A down
+	client ip route add 10.9.0.3/32 dev eth0
+	client ip route del 10.9.0.0/24 dev eth0
+	client ip -6 route add fd09::3/128 dev eth0
+	client ip -6 route del fd09::/64 dev eth0
+	sleep 0.5 # what was on its way
+	[ "$(sent_in_a_second)" = 0 ]
+	diff <(problems) - <<-END
+		old_route ip route replace 10.9.0.2/32 dev eth0
+		old_route ip route replace fd09::2/128 dev eth0
+	END
+	run --separate-stderr client "$T" list
+	[[ $stderr == *"$OLD4: no route there (Network is unreachable)"*"ip route replace 10.9.0.2/32 dev eth0"* ]]
+	run --separate-stderr client "$T" redirect "$OLD4" "$NEW4"
+	[[ $stderr == *"note: $OLD4: no route there"* ]]
+	cure_all
+	[ -z "$(problems)" ]
+	[ "$(sent_in_a_second)" -gt 0 ]
+	talked
+	both_ok 2
+	client ip -6 route del fd09::2/128 dev eth0
+	client ip -6 route del fd09::3/128 dev eth0
+}
+
+@test "NEW answers by another interface: rp_filter=1 is named, 2 works, nothing is changed silently" {
+	lab exec B ip route add 10.9.0.1/32 via 10.9.8.1
+	lab spawn B "$SEQSTREAM" serve 10.9.8.3:6000
+	client "$T" attach far
+	client sh -c 'echo 1 >/proc/sys/net/ipv4/conf/far/rp_filter'
+	run --separate-stderr client "$T" redirect "$OLD4" 10.9.8.3:6000
+	[ "$status" = 0 ]
+	[[ $stderr == *"come in by far, not by eth0, and its rp_filter=1 drops them"* ]]
+	[ "$(client cat /proc/sys/net/ipv4/conf/far/rp_filter)" = 1 ]
+	[ "$(problems)" = "rp_filter sysctl -w net.ipv4.conf.far.rp_filter=2" ]
+	run ! ask "$OLD4"
+	client sh -c 'echo 2 >/proc/sys/net/ipv4/conf/far/rp_filter' # what the cure says
+	[ -z "$(problems)" ]
+	ask "$OLD4"
 }
