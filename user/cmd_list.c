@@ -9,6 +9,7 @@
 #include "checks_rules.h"
 #include "cleanup.h"
 #include "endpoint.h"
+#include "hook_query.h"
 #include "log.h"
 #include "output.h"
 #include "redirector.h"
@@ -25,6 +26,8 @@ struct listing {
 	struct tcpmig_rule_stats stats[TCPMIG_RULES_MAX];
 	struct json_object *flows;
 	struct json_object *interfaces;
+	const struct session *s;
+	bool is_our_netns;
 	struct findings problems[TCPMIG_RULES_MAX]; /* of rules[], what is not as it should be */
 };
 
@@ -74,6 +77,39 @@ static int add_flow(const struct tcpmig_flow_key *key, const struct tcpmig_flow 
 	return json_object_array_add(l->flows, json);
 }
 
+static struct json_object *json_hook_prog(const struct hook_order *order, int i, bool egress)
+{
+	const struct hook_prog *prog = &order->progs[i];
+	struct json_object *json = json_object_new_object();
+
+	json_object_object_add(json, "direction",
+			       json_object_new_string(egress ? "egress" : "ingress"));
+	json_object_object_add(json, "program", json_object_new_string(prog->name));
+	json_object_object_add(json, "prog_id", json_object_new_int64(prog->prog_id));
+	json_object_object_add(json, "by", json_object_new_string(prog->tcx ? "tcx" : "clsact"));
+	json_object_object_add(json, "before_ours", json_object_new_boolean(i < order->ours));
+	return json;
+}
+
+/* Who else is on the hooks, in the order in which packets meet them. */
+static struct json_object *json_hook_others(const struct listing *l, __u32 ifindex,
+					    const struct tcpmig_iface *iface)
+{
+	struct hook hook = { .ifname = iface->name, .ifindex = ifindex, .dir_fd = l->s->dir.fd };
+	struct json_object *array = json_object_new_array();
+	struct hook_order order;
+
+	for (int egress = 0; l->is_our_netns && egress < 2; egress++) {
+		if (hook_query(&hook, iface, egress, &order))
+			continue; /* the interface is gone */
+		for (int i = 0; i < (int)order.count; i++) {
+			if (i != order.ours)
+				json_object_array_add(array, json_hook_prog(&order, i, egress));
+		}
+	}
+	return array;
+}
+
 static int add_iface(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx)
 {
 	struct listing *l = ctx;
@@ -83,6 +119,7 @@ static int add_iface(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx)
 	json_object_object_add(json, "ifindex", json_object_new_int64(ifindex));
 	json_object_object_add(json, "mode",
 			       json_object_new_string(redirector_mode_name(iface->mode)));
+	json_object_object_add(json, "hook_others", json_hook_others(l, ifindex, iface));
 	return json_object_array_add(l->interfaces, json);
 }
 
@@ -231,6 +268,40 @@ static int print_array(struct json_object *array, const struct output_column *co
 	return table ? output_table_print(table) : log_errno(ENOMEM, "print the table");
 }
 
+/* Only where there is somebody. */
+static int print_hook_others(const struct listing *l)
+{
+	static const struct output_column columns[] = { { "INTERFACE", 0 },
+							{ "DIRECTION", 0 },
+							{ "ALSO THERE", 0 },
+							{ "BY", 0 },
+							{ "BEFORE OURS", 0 } };
+	static const char *const keys[] = { "direction", "program", "by", "before_ours" };
+	struct libscols_table *table = output_table_new(columns, ARRAY_SIZE(columns));
+	const char *cells[ARRAY_SIZE(columns)];
+	int err = table ? 0 : -ENOMEM;
+	size_t rows = 0;
+
+	for (size_t i = 0; !err && i < json_object_array_length(l->interfaces); i++) {
+		struct json_object *iface = json_object_array_get_idx(l->interfaces, i);
+		struct json_object *others = json_object_object_get(iface, "hook_others");
+
+		cells[0] = json_text(iface, "interface");
+		for (size_t k = 0; !err && k < json_object_array_length(others); k++, rows++) {
+			for (size_t c = 0; c < ARRAY_SIZE(keys); c++)
+				cells[c + 1] = json_text(json_object_array_get_idx(others, k),
+							 keys[c]);
+			err = output_table_row(table, cells, ARRAY_SIZE(cells));
+		}
+	}
+	if (err || !rows) {
+		scols_unref_table(table);
+		return err ? log_errno(err, "print the table") : 0;
+	}
+	putchar('\n');
+	return output_table_print(table);
+}
+
 static int print_tables(const struct listing *l)
 {
 	static const struct output_column iface_columns[] = { { "INTERFACE", 0 }, { "MODE", 0 } };
@@ -246,6 +317,8 @@ static int print_tables(const struct listing *l)
 		return 0;
 	}
 	status = print_array(l->interfaces, iface_columns, iface_keys, 2);
+	if (!status)
+		status = print_hook_others(l);
 	putchar('\n');
 	if (!l->n_rules)
 		puts("no rules");
@@ -271,8 +344,10 @@ static int list(const struct globals *g)
 	err = session_open_quiet(&s, g->pin_dir);
 	if (!err) {
 		session_settle(&s);
+		l->s = &s;
+		l->is_our_netns = session_is_our_netns(&s);
 		err = read_tables(l, &s.tables);
-		for (size_t i = 0; session_is_our_netns(&s) && i < l->n_rules; i++)
+		for (size_t i = 0; l->is_our_netns && i < l->n_rules; i++)
 			checks_rule(&s.tables, &l->rules[i], &l->problems[i]);
 		session_close(&s);
 		status = err ? log_errno(err, "read the tables") : 0;

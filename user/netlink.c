@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
@@ -230,7 +231,7 @@ static int on_filter(const struct nlmsghdr *nlh, void *ctx)
 	return MNL_CB_OK;
 }
 
-static int dump_filters(int ifindex, __u32 parent, int *found)
+static int dump_filters(int ifindex, __u32 parent, netlink_cb *cb, void *ctx)
 {
 	char buf[256];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
@@ -242,15 +243,70 @@ static int dump_filters(int ifindex, __u32 parent, int *found)
 	tcm->tcm_family = AF_UNSPEC;
 	tcm->tcm_ifindex = ifindex;
 	tcm->tcm_parent = parent;
-	return netlink_talk(NETLINK_ROUTE, nlh, on_filter, found);
+	return netlink_talk(NETLINK_ROUTE, nlh, cb, ctx);
+}
+
+static __u32 parent_of(bool egress)
+{
+	return TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS);
 }
 
 int netlink_clsact_in_use(int ifindex)
 {
 	int found = 0;
-	int err = dump_filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), &found);
+	int err = dump_filters(ifindex, parent_of(false), on_filter, &found);
 
 	if (!err)
-		err = dump_filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS), &found);
+		err = dump_filters(ifindex, parent_of(true), on_filter, &found);
 	return err ? err : found;
+}
+
+struct filter_walk {
+	int (*fn)(const struct netlink_filter *filter, void *ctx);
+	void *ctx;
+	int result;
+};
+
+static __u32 prog_id_of(const struct nlattr *options)
+{
+	struct nlattr *attr;
+
+	mnl_attr_for_each_nested (attr, options) {
+		if (mnl_attr_get_type(attr) == TCA_BPF_ID)
+			return mnl_attr_get_u32(attr);
+	}
+	return 0;
+}
+
+static int on_each_filter(const struct nlmsghdr *nlh, void *ctx)
+{
+	const struct tcmsg *tcm = mnl_nlmsg_get_payload(nlh);
+	struct netlink_filter filter = { .kind = "" };
+	const struct nlattr *options = NULL;
+	struct filter_walk *walk = ctx;
+	struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWTFILTER || !tcm->tcm_handle || walk->result)
+		return MNL_CB_OK;
+	mnl_attr_for_each (attr, nlh, sizeof(*tcm)) {
+		if (mnl_attr_get_type(attr) == TCA_KIND)
+			filter.kind = mnl_attr_get_str(attr);
+		if (mnl_attr_get_type(attr) == TCA_OPTIONS)
+			options = attr;
+	}
+	if (options && !strcmp(filter.kind, "bpf"))
+		filter.prog_id = prog_id_of(options);
+	walk->result = walk->fn(&filter, walk->ctx);
+	return MNL_CB_OK;
+}
+
+int netlink_each_filter(int ifindex, bool egress,
+			int (*fn)(const struct netlink_filter *filter, void *ctx), void *ctx)
+{
+	struct filter_walk walk = { .fn = fn, .ctx = ctx };
+	int err = dump_filters(ifindex, parent_of(egress), on_each_filter, &walk);
+
+	if (err == -ENOENT || err == -EINVAL) /* no clsact */
+		return 0;
+	return err ?: walk.result;
 }

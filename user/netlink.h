@@ -61,4 +61,21 @@ int netlink_resolves_neighbours(int ifindex);
  */
 int netlink_clsact_in_use(int ifindex);
 
+/**
+ * struct netlink_filter - a filter of a clsact qdisc.
+ * @prog_id: of a BPF program; else 0
+ * @kind:    "bpf", "flower" and so on; valid during the call
+ */
+struct netlink_filter {
+	__u32 prog_id;
+	const char *kind;
+};
+
+/**
+ * netlink_each_filter() - call @fn for every filter of one direction, in order of priority.
+ * No clsact, no filters. Return: what @fn returned last if not 0, or 0 or -errno.
+ */
+int netlink_each_filter(int ifindex, bool egress,
+			int (*fn)(const struct netlink_filter *filter, void *ctx), void *ctx);
+
 #endif
