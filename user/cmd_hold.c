@@ -69,7 +69,8 @@ static int run(const struct globals *g, const struct request *req)
 		return 1;
 	err = hold(req, &s, &outcome);
 	session_settle(&s);
-	session_note_path(&s, &req->old);
+	if (!err)
+		session_note_path(&s, &req->old);
 	session_close(&s);
 	if (err == -EBUSY)
 		return log_error("'%s': already armed for its next owner; "

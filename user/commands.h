@@ -30,6 +30,7 @@ int cmd_redirect(struct globals *g, const struct command *self, int argc, char *
 int cmd_release(struct globals *g, const struct command *self, int argc, char **argv);
 int cmd_list(struct globals *g, const struct command *self, int argc, char **argv);
 int cmd_stats(struct globals *g, const struct command *self, int argc, char **argv);
+int cmd_doctor(struct globals *g, const struct command *self, int argc, char **argv);
 int cmd_criu_hook(struct globals *g, const struct command *self, int argc, char **argv);
 int cmd_rewrite_images(struct globals *g, const struct command *self, int argc, char **argv);
 

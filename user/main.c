@@ -20,6 +20,7 @@ static const struct command commands[] = {
 	{ "release", "OLD", "end a hold, or a redirect: the path leads to OLD again", cmd_release },
 	{ "list", "", "show interfaces, rules and flows", cmd_list },
 	{ "stats", "", "show the counters", cmd_stats },
+	{ "doctor", "", "look for what is missing or in the way, and name its cure", cmd_doctor },
 	{ "criu-hook", "", "arm and redirect, as criu --action-script", cmd_criu_hook },
 	{ "rewrite-images", "DIR --from ADDR[:PORT] --to ADDR[:PORT]",
 	  "give the sockets in CRIU images another address", cmd_rewrite_images },

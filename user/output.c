@@ -37,13 +37,15 @@ struct json_object *output_finding(const struct finding *finding)
 
 struct libscols_table *output_table_new(const struct output_column *columns, size_t count)
 {
+	static const int flags[] = {
+		[OUTPUT_NUMBER] = SCOLS_FL_RIGHT, [OUTPUT_WRAPPED] = SCOLS_FL_WRAP
+	};
 	struct libscols_table *table;
 
 	scols_init_debug(0);
 	table = scols_new_table();
 	for (size_t i = 0; table && i < count; i++) {
-		if (!scols_table_new_column(table, columns[i].title, 1,
-					    columns[i].right ? SCOLS_FL_RIGHT : 0)) {
+		if (!scols_table_new_column(table, columns[i].title, 1, flags[columns[i].kind])) {
 			scols_unref_table(table);
 			return NULL;
 		}
