@@ -2,16 +2,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cleanup.h"
 #include "endpoint.h"
+#include "link_ask.h"
 #include "neighbours.h"
 #include "netlink.h"
 #include "rules.h"
 
-#define ANSWER_WAIT_MS	250
-#define ANSWER_RETRY_MS 5
+/* Longest wait for a host that the kernel does not know, and for one that did not answer before. */
+#define ASK_FIRST_MS 250
+#define ASK_AGAIN_MS 100
 
 /* Locally administered: no device has it. */
 static const __u8 dummy[NEIGH_LLADDR_LEN] = { 0x02, 't', 'c', 'p', 'm', 'g' };
@@ -19,7 +20,7 @@ static const __u8 dummy[NEIGH_LLADDR_LEN] = { 0x02, 't', 'c', 'p', 'm', 'g' };
 /**
  * struct need - an address that rules have as OLD and that is on an attached link.
  * @yields: all its rules are for established connections only
- * @asked:  the kernel is waiting for an answer
+ * @asked:  only an answer can tell
  */
 struct need {
 	struct neigh entry;
@@ -140,66 +141,86 @@ static int remove_unneeded(const struct neigh *n, void *ctx)
 	return forget(n);
 }
 
-static int pin(struct needs *needs, struct need *need)
+static int pin(struct needs *needs, struct need *need, const __u8 *lladdr)
 {
-	bool known = need->entry.state & NEIGH_VALID;
+	bool is_real = lladdr != dummy;
 
-	if (!known)
-		memcpy(need->entry.lladdr, dummy, sizeof(dummy));
+	if (lladdr != need->entry.lladdr)
+		memcpy(need->entry.lladdr, lladdr, sizeof(need->entry.lladdr));
 	need->entry.state = NUD_PERMANENT;
 	need->entry.protocol = NEIGHBOURS_PROTOCOL;
-	need->asked = false;
-	*(known ? &needs->outcome->pinned : &needs->outcome->dummies) += 1;
+	*(is_real ? &needs->outcome->pinned : &needs->outcome->dummies) += 1;
 	return neigh_set(&need->entry);
 }
 
-/*
- * Whoever answers for an OLD that yields gets its packets; so nothing is believed there
- * but an answer: a stale entry may be of a host that is gone, ours of one that came back.
- */
+/* Is what the kernel knows, or has from us, as good as an answer? */
+static bool is_settled(const struct need *need)
+{
+	const struct neigh *n = &need->entry;
+
+	if (is_fixed(n))
+		return true;
+	/* A dummy may be of a host that came back; new connections want it. */
+	if (neighbours_is_ours(n))
+		return !need->yields && !neighbours_is_dummy(n);
+	return need->yields && n->state & NUD_REACHABLE;
+}
+
 static int begin(struct needs *needs, struct need *need)
 {
 	const struct neigh *n = &need->entry;
 	int err = neigh_get(&need->entry);
 
-	if (err || is_fixed(n) || (need->yields && n->state & NUD_REACHABLE) ||
-	    (!need->yields && neighbours_is_ours(n)))
+	if (err || is_settled(need))
 		return err;
-	if (!need->yields && n->state & NEIGH_VALID)
-		return pin(needs, need);
+	if (!need->yields && !neighbours_is_ours(n) && n->state & NEIGH_VALID)
+		return pin(needs, need, n->lladdr);
 	need->asked = true;
-	return neigh_ask(n);
+	return 0;
 }
 
-/* Return: 1: no answer yet. */
-static int finish_if_answered(struct needs *needs, struct need *need)
+/* Whoever answers for an OLD that yields gets its packets, by an entry of the kernel's own. */
+static int finish(struct needs *needs, struct need *need, const struct link_question *q)
 {
-	int err = neigh_get(&need->entry);
+	struct neigh *n = &need->entry;
 
-	if (err || !(need->entry.state & NEIGH_VALID))
-		return err ?: 1;
-	need->asked = false;
-	return need->yields ? 0 : pin(needs, need);
+	if (q->answered && !need->yields)
+		return pin(needs, need, q->lladdr);
+	if (!q->answered)
+		return neighbours_is_ours(n) && neighbours_is_dummy(n) ? 0
+								       : pin(needs, need, dummy);
+	if (!neighbours_is_ours(n))
+		return 0;
+	needs->outcome->removed++;
+	memcpy(n->lladdr, q->lladdr, sizeof(n->lladdr));
+	return forget(n);
 }
 
-/* One wait for all of them; packets meanwhile are queued by the kernel. */
-static int await_answers(struct needs *needs)
+/* One wait for all of them. What we have told the kernel before is in use meanwhile. */
+static int ask_and_finish(struct needs *needs)
 {
-	const struct timespec retry = { .tv_nsec = ANSWER_RETRY_MS * 1000000 };
-	int err = 0, open = 1;
+	_cleanup_free_ struct link_question *questions = calloc(needs->count, sizeof(*questions));
+	int wait_ms = ASK_AGAIN_MS, err;
+	size_t n = 0;
 
-	for (int waited = 0; !err && open && waited <= ANSWER_WAIT_MS; waited += ANSWER_RETRY_MS) {
-		open = 0;
-		for (size_t i = 0; err >= 0 && i < needs->count; i++) {
-			err = needs->list[i].asked ? finish_if_answered(needs, &needs->list[i]) : 0;
-			open += err > 0;
-		}
-		err = err > 0 ? 0 : err;
-		if (open)
-			nanosleep(&retry, NULL);
+	if (!questions)
+		return needs->count ? -ENOMEM : 0;
+	for (size_t i = 0; i < needs->count; i++) {
+		const struct need *need = &needs->list[i];
+
+		if (!need->asked)
+			continue;
+		questions[n].addr = need->entry.addr;
+		questions[n++].ifindex = need->entry.ifindex;
+		if (!neighbours_is_ours(&need->entry))
+			wait_ms = ASK_FIRST_MS;
 	}
-	for (size_t i = 0; !err && i < needs->count; i++)
-		err = needs->list[i].asked ? pin(needs, &needs->list[i]) : 0;
+	err = n ? link_ask(questions, n, wait_ms) : 0;
+	n = 0;
+	for (size_t i = 0; !err && i < needs->count; i++) {
+		if (needs->list[i].asked)
+			err = finish(needs, &needs->list[i], &questions[n++]);
+	}
 	return err;
 }
 
@@ -216,7 +237,7 @@ int neighbours_sync(const struct tables *t, struct neighbours_outcome *outcome)
 	for (size_t i = 0; !err && i < needs.count; i++)
 		err = begin(&needs, &needs.list[i]);
 	if (!err)
-		err = await_answers(&needs);
+		err = ask_and_finish(&needs);
 	free(needs.list);
 	return err;
 }

@@ -100,22 +100,6 @@ int neigh_delete(const struct neigh *n)
 	return err == -ENOENT ? 0 : err;
 }
 
-int neigh_ask(const struct neigh *n)
-{
-	struct neigh none = { .addr = n->addr, .ifindex = n->ifindex };
-	char buf[256];
-	struct nlmsghdr *nlh;
-	struct ndmsg *ndm;
-	int err = neigh_delete(&none);
-
-	if (err)
-		return err;
-	nlh = request(buf, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_ACK, &none);
-	ndm = mnl_nlmsg_get_payload(nlh);
-	ndm->ndm_flags = NTF_USE; /* as if a packet wanted to go there */
-	return netlink_talk(NETLINK_ROUTE, nlh, NULL, NULL);
-}
-
 struct entries {
 	struct neigh *list;
 	size_t count;

@@ -38,12 +38,6 @@ int neigh_set(const struct neigh *n);
 int neigh_delete(const struct neigh *n);
 
 /**
- * neigh_ask() - have the kernel ask for it now, whatever it knew; does not wait.
- * Only for entries that neigh_delete() may remove. Return: 0 or -errno.
- */
-int neigh_ask(const struct neigh *n);
-
-/**
  * neigh_each() - call @fn for every entry of both families, stop when it returns not 0.
  * @fn may change the table. Return: what @fn returned last, or -errno.
  */
