@@ -142,8 +142,8 @@ $(B)/tests/bench/datapath: $(B)/datapath.skel.h tests/bpf/packet.c
 $(B)/tests/bench/datapath: HELPERS := tests/bpf/packet.c
 
 # A test is one file, plus what its folder shares (HELPERS).
-$(BPF_TESTS): HELPERS := tests/bpf/packet.c
-$(BPF_TESTS): tests/bpf/packet.c
+$(BPF_TESTS): HELPERS := $(addprefix tests/bpf/,packet.c fixture.c rows.c)
+$(BPF_TESTS): $(addprefix tests/bpf/,packet.c fixture.c rows.c)
 $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)

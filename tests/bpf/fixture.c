@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+
+#include "cleanup.h"
+#include "endpoint.h"
+#include "fixture.h"
+#include "tcpmig.skel.h"
+
+static const char *const addresses[][2] = {
+	[NOBODY] = { "203.0.113.1:1", "[2001:db8::f]:1" },
+	[CLIENT] = { "10.9.0.1:40000", "[fd09::1]:40000" },
+	[CLIENT2] = { "10.9.0.1:40001", "[fd09::1]:40001" },
+	[OLD] = { "10.9.0.2:5000", "[fd09::2]:5000" },
+	[NEW] = { "10.9.0.3:6000", "[fd09::3]:6000" },
+	[THIRD] = { "10.9.0.4:7000", "[fd09::4]:7000" },
+	[OLD_OTHER_PORT] = { "10.9.0.2:5001", "[fd09::2]:5001" },
+	[NEW_OTHER_PORT] = { "10.9.0.3:5000", "[fd09::3]:5000" },
+	[STRANGER] = { "10.9.0.9:5000", "[fd09::9]:5000" },
+};
+
+static struct tcpmig *skel;
+struct tables tables;
+int family;
+
+struct tcpmig_endpoint endpoint_of(enum who who)
+{
+	struct tcpmig_endpoint ep;
+
+	assert_null(endpoint_parse(addresses[who][family], &ep));
+	return ep;
+}
+
+void hold(enum tcpmig_hold_mode mode)
+{
+	struct tcpmig_endpoint old = endpoint_of(OLD), client = endpoint_of(CLIENT);
+	struct rules_flows flows = { .local = &client, .count = 1, .origin = RULES_NAMED };
+	struct rules_outcome outcome;
+
+	assert_int_equal(rules_hold(&tables, &old, 60000, mode, &flows, &outcome), 0);
+	assert_int_equal(outcome.flows, 1);
+}
+
+void lead_to(enum who who, int (*step)(struct tables *, const struct tcpmig_endpoint *,
+				       const struct tcpmig_owner *, __u32,
+				       const struct rules_flows *, struct rules_outcome *))
+{
+	struct tcpmig_endpoint old = endpoint_of(OLD), client = endpoint_of(CLIENT);
+	struct tcpmig_owner next = { .peer = endpoint_of(who) };
+	struct rules_flows flows = { .local = &client, .count = 1, .origin = RULES_NAMED };
+	struct rules_outcome outcome = {};
+
+	assert_int_equal(step(&tables, &old, &next, 60000, &flows, &outcome), 0);
+	assert_int_equal(outcome.flows, 1);
+	assert_int_equal(outcome.taken, 0);
+}
+
+void go(enum who who)
+{
+	struct tcpmig_endpoint old = endpoint_of(OLD), next = endpoint_of(who);
+
+	assert_int_equal(rules_go(&tables, &old, &next), 0);
+}
+
+void redirect(enum who who, bool established_only)
+{
+	struct tcpmig_endpoint old = endpoint_of(OLD), client = endpoint_of(CLIENT);
+	struct tcpmig_owner next = { .peer = endpoint_of(who) };
+	struct rules_flows flows = { .local = &client, .count = 1, .origin = RULES_NAMED };
+	struct rules_outcome outcome = {};
+
+	assert_int_equal(rules_redirect(&tables, &old, &next, established_only, &flows, &outcome),
+			 0);
+}
+
+int release(void)
+{
+	struct tcpmig_endpoint old = endpoint_of(OLD);
+
+	return rules_release(&tables, &old);
+}
+
+/* The deadline of the only rule has passed. */
+void let_time_pass(void)
+{
+	for (int slot = 0; slot < TCPMIG_RULES_MAX; slot++)
+		tables.rules[slot].deadline_ns = 1;
+}
+
+void set_up_rule(enum setup setup)
+{
+	switch (setup) {
+	case NO_RULE:
+		break;
+	case HELD_SWALLOW:
+		hold(TCPMIG_HOLD_SWALLOW);
+		break;
+	case HELD:
+	case HELD_OVER:
+		hold(TCPMIG_HOLD_DROP);
+		break;
+	case PREPARED:
+		lead_to(NEW, rules_prepare);
+		break;
+	case ARMED:
+	case IN_DOUBT:
+		hold(TCPMIG_HOLD_DROP);
+		lead_to(NEW, rules_arm);
+		break;
+	case ACTIVE_ESTABLISHED_ONLY:
+		redirect(NEW, true);
+		break;
+	case ACTIVE:
+	case ACTIVE_HELD:
+	case ACTIVE_HELD_OVER:
+	case ACTIVE_ARMED:
+	case MOVED_TWICE:
+	case ARMED_BACK:
+	case RELEASED:
+	case BACK_GIVEN_UP:
+	case SAME_PREPARED:
+		redirect(NEW, false);
+		break;
+	case OTHER_PREPARED:
+	case OTHER_MOVED:
+		lead_to(THIRD, rules_prepare);
+		lead_to(NEW, rules_arm);
+		break;
+	}
+	if (setup == OTHER_MOVED)
+		go(NEW);
+	if (setup == BACK_GIVEN_UP) {
+		lead_to(OLD, rules_arm);
+		assert_int_equal(release(), 0);
+		redirect(THIRD, false);
+	}
+	if (setup == SAME_PREPARED)
+		lead_to(NEW, rules_prepare);
+	if (setup == ACTIVE_HELD || setup == ACTIVE_HELD_OVER)
+		hold(TCPMIG_HOLD_DROP);
+	if (setup == ACTIVE_ARMED || setup == MOVED_TWICE)
+		lead_to(THIRD, rules_arm);
+	if (setup == MOVED_TWICE)
+		go(THIRD);
+	if (setup == ARMED_BACK)
+		lead_to(OLD, rules_arm);
+	if (setup == RELEASED)
+		assert_int_equal(release(), 0);
+	if (setup == HELD_OVER || setup == ACTIVE_HELD_OVER || setup == IN_DOUBT)
+		let_time_pass();
+}
+
+static int count_flow(const struct tcpmig_flow_key *key, const struct tcpmig_flow *flow, void *ctx)
+{
+	(void)key, (void)flow;
+	++*(int *)ctx;
+	return 0;
+}
+
+static int count_remote(const struct tcpmig_endpoint *ep, const struct tcpmig_remote *remote,
+			void *ctx)
+{
+	(void)ep, (void)remote;
+	++*(int *)ctx;
+	return 0;
+}
+
+/* Whatever was there goes by release alone, and nothing is left in any table. */
+void clear_rules(void)
+{
+	struct tcpmig_flow_key wire = { .local = endpoint_of(CLIENT), .remote = endpoint_of(NEW) };
+	struct tcpmig_wire left;
+	int entries = 0;
+
+	while (!release())
+		;
+	assert_int_equal(tables_each_flow(&tables, count_flow, &entries), 0);
+	assert_int_equal(tables_each_remote(&tables, count_remote, &entries), 0);
+	assert_int_equal(entries, 0);
+	assert_int_equal(tables_get_wire(&tables, &wire, &left), -ENOENT);
+}
+
+int run_program(enum direction direction, const struct test_packet *in, struct test_packet *out,
+		int flags, struct __sk_buff *ctx)
+{
+	int fd = bpf_program__fd(direction == OUT ? skel->progs.tcpmig_egress
+						  : skel->progs.tcpmig_ingress);
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = in->data, .data_size_in = in->len,
+		    .data_out = out->data, .data_size_out = sizeof(out->data), .repeat = 1,
+		    .flags = flags, .ctx_in = ctx, .ctx_size_in = ctx ? sizeof(*ctx) : 0);
+
+	assert_int_equal(bpf_prog_test_run_opts(fd, &run), 0); /* EBADMSG: wrong skb->csum */
+	out->len = run.data_size_out;
+	return run.retval;
+}
+
+int load(void **state)
+{
+	(void)state;
+	skel = tcpmig__open_and_load();
+	return skel ? tables_of_object(&tables, skel->obj) : -1;
+}
+
+int unload(void **state)
+{
+	(void)state;
+	tables_close(&tables);
+	tcpmig__destroy(skel);
+	return 0;
+}

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What rules do to packets over several steps, and what the tables hold then (root). */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "fixture.h"
+
+static int send_data(enum who dst, enum shape shape)
+{
+	struct tcpmig_endpoint src = endpoint_of(CLIENT), to = endpoint_of(dst);
+	struct test_packet in, out;
+
+	packet_build(&in, shape, &src, &to);
+	return run_program(OUT, &in, &out, 0, NULL);
+}
+
+/* Only the first data segment of a hold is consumed; a further hold begins anew. */
+static void a_hold_consumes_one_segment(void **state)
+{
+	(void)state;
+	family = 0;
+	hold(TCPMIG_HOLD_DROP);
+	assert_int_equal(send_data(OLD, TCP_ACK), DROP);
+	assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
+	assert_int_equal(send_data(OLD, TCP_DATA), DROP);
+	assert_int_equal(send_data(OLD, TCP_DATA), DROP);
+	hold(TCPMIG_HOLD_DROP);
+	assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
+	assert_int_equal(send_data(OLD, TCP_DATA), DROP);
+	clear_rules();
+}
+
+/* redirect_neigh() brings the packet to the hook again: it must not be looked at. */
+static void a_routed_packet_passes(void **state)
+{
+	struct tcpmig_endpoint src, dst;
+	struct __sk_buff ctx = { .cb = { 0x7c6d6967, 0x2d627066 } };
+	struct test_packet in, out;
+
+	(void)state;
+	family = 0;
+	hold(TCPMIG_HOLD_DROP);
+	src = endpoint_of(CLIENT);
+	dst = endpoint_of(OLD);
+	packet_build(&in, TCP_DATA, &src, &dst);
+	assert_int_equal(run_program(OUT, &in, &out, 0, &ctx), NEXT);
+	ctx.cb[1] = 0;
+	assert_int_equal(run_program(OUT, &in, &out, 0, &ctx), REDIRECT);
+	clear_rules();
+}
+
+/* Two servers that move to one address: two flows would share one wire tuple. */
+static void two_flows_never_share_a_wire_tuple(void **state)
+{
+	struct tcpmig_endpoint client, stranger;
+	struct tcpmig_owner next;
+	struct rules_outcome outcome = {};
+	struct rules_flows flows = { .local = &client, .count = 1, .origin = RULES_NAMED };
+	struct test_packet in, out;
+
+	(void)state;
+	family = 0;
+	client = endpoint_of(CLIENT);
+	stranger = endpoint_of(STRANGER);
+	next = (struct tcpmig_owner){ .peer = endpoint_of(NEW) };
+	redirect(NEW, false);
+	assert_int_equal(rules_redirect(&tables, &stranger, &next, false, &flows, &outcome), 0);
+	assert_int_equal(outcome.taken, 1);
+	packet_build(&in, TCP_DATA, &client, &stranger);
+	assert_int_equal(run_program(OUT, &in, &out, 0, NULL), DROP);
+	assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
+	assert_int_equal(rules_release(&tables, &stranger), 0);
+	assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
+	clear_rules();
+}
+
+/* A flow that was never announced finds its way back after its first packet. */
+static void a_new_flow_is_known_both_ways(void **state)
+{
+	struct tcpmig_endpoint client2, old, new;
+	struct test_packet in, out;
+
+	(void)state;
+	for (family = 0; family < 2; family++) {
+		client2 = endpoint_of(CLIENT2);
+		old = endpoint_of(OLD);
+		new = endpoint_of(NEW);
+		redirect(NEW, false);
+		packet_build(&in, TCP_SYN, &client2, &old);
+		assert_int_equal(run_program(OUT, &in, &out, 0, NULL), REDIRECT);
+		packet_build(&in, TCP_DATA, &new, &client2);
+		assert_int_equal(run_program(IN, &in, &out, 0, NULL), NEXT);
+		assert_null(packet_compare(&in, &out, &old, &client2));
+		clear_rules();
+	}
+}
+
+/* Many moves, further than the ring of owners reaches, and the last is right. */
+static void a_long_chain_of_moves(void **state)
+{
+	enum who there[] = { NEW, THIRD };
+	struct tcpmig_endpoint client, last;
+	struct test_packet in, out;
+
+	(void)state;
+	family = 0;
+	client = endpoint_of(CLIENT);
+	for (int i = 0; i < 3 * TCPMIG_HOPS_MAX + 1; i++) {
+		redirect(there[i % 2], false);
+		last = endpoint_of(there[i % 2]);
+		packet_build(&in, TCP_DATA, &client, &(struct tcpmig_endpoint){ 0 });
+		assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
+		packet_build(&in, TCP_DATA, &last, &client);
+		assert_int_equal(run_program(IN, &in, &out, 0, NULL), NEXT);
+		last = endpoint_of(OLD);
+		assert_null(packet_compare(&in, &out, &last, &client));
+	}
+	clear_rules();
+}
+
+/* Back to OLD: the rule ends by itself and nothing is left of it. */
+static void a_move_back_ends_the_rule(void **state)
+{
+	(void)state;
+	family = 0;
+	redirect(NEW, false);
+	redirect(OLD, false);
+	assert_int_equal(release(), -ENOENT);
+	assert_int_equal(send_data(OLD, TCP_DATA), NEXT);
+	clear_rules();
+}
+
+/* What is not allowed from a state, and that it changes nothing. */
+static void wrong_orders_change_nothing(void **state)
+{
+	struct tcpmig_endpoint old, third;
+	struct tcpmig_owner next;
+	struct rules_flows none = {};
+	struct rules_outcome outcome;
+	struct tcpmig_rule before;
+
+	(void)state;
+	family = 0;
+	old = endpoint_of(OLD);
+	third = endpoint_of(THIRD);
+	next = (struct tcpmig_owner){ .peer = third };
+	assert_int_equal(rules_go(&tables, &old, &third), -ENOENT);
+	assert_int_equal(release(), -ENOENT);
+	lead_to(NEW, rules_arm);
+	before = tables.rules[0];
+	assert_int_equal(rules_hold(&tables, &old, 1000, TCPMIG_HOLD_DROP, &none, &outcome),
+			 -EBUSY);
+	assert_int_equal(rules_arm(&tables, &old, &next, 1000, &none, &outcome), -EBUSY);
+	assert_int_equal(rules_go(&tables, &old, &third), -EBUSY);
+	assert_memory_equal(&before, &tables.rules[0], sizeof(before));
+	go(NEW);
+	go(NEW); /* twice is once */
+	clear_rules();
+}
+
+static void add(enum who who, enum rules_origin origin)
+{
+	struct tcpmig_endpoint old = endpoint_of(OLD), client = endpoint_of(who);
+	struct rules_flows flows = { .local = &client, .count = 1, .origin = origin };
+	struct rules_outcome outcome;
+
+	assert_int_equal(rules_learn(&tables, &old, &flows, &outcome), 0);
+}
+
+static bool known(enum who old, enum who client)
+{
+	struct tcpmig_flow_key key = { .remote = endpoint_of(old), .local = endpoint_of(client) };
+	struct tcpmig_flow flow;
+
+	return !tables_get_flow(&tables, &key, &flow);
+}
+
+/* What a list may add depends on where it comes from. */
+static void strangers_do_not_become_flows(void **state)
+{
+	struct tcpmig_endpoint client, new;
+	struct tcpmig_owner third;
+	struct rules_flows flows = { .local = &client, .count = 1, .origin = RULES_IMAGE };
+	struct rules_outcome outcome;
+
+	(void)state;
+	family = 0;
+	client = endpoint_of(CLIENT);
+	new = endpoint_of(NEW);
+	third = (struct tcpmig_owner){ .peer = endpoint_of(THIRD) };
+	redirect(NEW, true); /* OLD may be another server by now, CLIENT2 its client */
+	hold(TCPMIG_HOLD_DROP);
+	add(CLIENT2, RULES_SOCKETS);
+	assert_false(known(OLD, CLIENT2));
+	add(CLIENT2, RULES_NAMED);
+	assert_true(known(OLD, CLIENT2));
+	clear_rules();
+
+	redirect(NEW, false); /* the server at NEW has direct clients, too */
+	add(CLIENT2, RULES_IMAGE);
+	assert_false(known(OLD, CLIENT2));
+	/* and its own address is moved as well: CLIENT is no client of that */
+	assert_int_equal(rules_prepare(&tables, &new, &third, 1000, &flows, &outcome), 0);
+	assert_false(known(NEW, CLIENT));
+	client = endpoint_of(CLIENT2);
+	assert_int_equal(rules_learn(&tables, &new, &flows, &outcome), 0);
+	assert_true(known(NEW, CLIENT2));
+	assert_int_equal(rules_release(&tables, &new), 0);
+	clear_rules();
+}
+
+/* A flow that a dead rule left is none of a rule for established flows only. */
+static void dead_entries_have_no_effect(void **state)
+{
+	struct tcpmig_endpoint old, client, client2;
+	struct tcpmig_flow_key key, wire_key;
+	struct tcpmig_flow flow = { .ref = tcpmig_ref(5, 9) };
+	struct tcpmig_wire wire = { .ref = tcpmig_ref(5, 9), .checked = 1 };
+	struct test_packet in, out;
+
+	(void)state;
+	family = 0;
+	old = endpoint_of(OLD);
+	client = endpoint_of(CLIENT);
+	client2 = endpoint_of(CLIENT2);
+	redirect(NEW, true);
+	key = (struct tcpmig_flow_key){ .remote = old, .local = client2 };
+	assert_int_equal(tables_set_flow(&tables, &key, &flow), 0);
+	packet_build(&in, TCP_DATA, &client2, &old);
+	assert_int_equal(run_program(OUT, &in, &out, 0, NULL), NEXT);
+	packet_build(&in, TCP_DATA, &old, &client2);
+	assert_int_equal(run_program(IN, &in, &out, 0, NULL), NEXT);
+	assert_int_equal(rules_repair(&tables), 0);
+	clear_rules();
+
+	hold(TCPMIG_HOLD_DROP); /* a wire entry of OLD from a move back must not hide the hold */
+	wire_key = (struct tcpmig_flow_key){ .remote = old, .local = client };
+	assert_int_equal(tables_set_wire(&tables, &wire_key, &wire), 0);
+	lead_to(NEW, rules_prepare);
+	packet_build(&in, TCP_RST, &old, &client);
+	assert_int_equal(run_program(IN, &in, &out, 0, NULL), DROP);
+	assert_int_equal(rules_repair(&tables), 0);
+	clear_rules();
+}
+
+/* A refused redirect leaves the rule as it was; one that armed can be put back. */
+static void a_refused_redirect_changes_nothing(void **state)
+{
+	struct tcpmig_endpoint old;
+	struct tcpmig_owner third;
+	struct rules_flows none = {};
+	struct rules_outcome outcome;
+	struct tcpmig_rule before;
+
+	(void)state;
+	family = 0;
+	old = endpoint_of(OLD);
+	third = (struct tcpmig_owner){ .peer = endpoint_of(THIRD) };
+	lead_to(NEW, rules_arm);
+	before = tables.rules[0];
+	assert_int_equal(rules_redirect(&tables, &old, &third, true, &none, &outcome), -EBUSY);
+	assert_memory_equal(&before, &tables.rules[0], sizeof(before));
+	assert_int_equal(rules_disarm(&tables, &old, 1000), 0);
+	assert_int_equal(send_data(OLD, TCP_ACK), DROP);
+	let_time_pass();
+	assert_int_equal(send_data(OLD, TCP_DATA), NEXT); /* held, and held no longer */
+	clear_rules();
+}
+
+/* Killed between the flip and the publication: the next command, or attach, completes it. */
+static void an_unpublished_rule_is_completed(void **state)
+{
+	struct tcpmig_endpoint old;
+	struct tcpmig_remote remote = {};
+
+	(void)state;
+	family = 0;
+	old = endpoint_of(OLD);
+	for (int by_repair = 0; by_repair < 2; by_repair++) {
+		redirect(NEW, false);
+		assert_int_equal(tables_set_remote(&tables, &old, &remote), 0);
+		assert_int_equal(send_data(OLD, TCP_DATA), NEXT);
+		if (by_repair)
+			assert_int_equal(rules_repair(&tables), 0);
+		else
+			redirect(NEW, false);
+		assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
+		clear_rules();
+	}
+}
+
+/* A hold at NEW that is over is a redirect again, and released as one. */
+static void an_expired_hold_is_released_as_what_it_is(void **state)
+{
+	(void)state;
+	family = 0;
+	redirect(NEW, false);
+	hold(TCPMIG_HOLD_DROP);
+	let_time_pass();
+	assert_int_equal(release(), 0);
+	assert_int_equal(release(), -ENOENT);
+	clear_rules();
+}
+
+/* Entries of a command that was killed belong to nobody and are swept. */
+static void repair_removes_what_a_kill_left(void **state)
+{
+	struct tcpmig_endpoint old, new, client;
+	struct tcpmig_flow_key key, wire_key;
+	struct tcpmig_remote remote = { .old_ref = tcpmig_ref(5, 9), .wires = 1 };
+	struct tcpmig_flow flow = { .ref = tcpmig_ref(5, 9) };
+	struct tcpmig_wire wire = { .ref = tcpmig_ref(5, 9) };
+
+	(void)state;
+	family = 0;
+	old = endpoint_of(OLD);
+	new = endpoint_of(NEW);
+	client = endpoint_of(CLIENT);
+	key = (struct tcpmig_flow_key){ .remote = old, .local = client };
+	wire_key = (struct tcpmig_flow_key){ .remote = new, .local = client };
+	assert_int_equal(tables_set_remote(&tables, &old, &remote), 0);
+	assert_int_equal(tables_set_remote(&tables, &new, &remote), 0);
+	assert_int_equal(tables_set_flow(&tables, &key, &flow), 0);
+	assert_int_equal(tables_set_wire(&tables, &wire_key, &wire), 0);
+	assert_int_equal(send_data(OLD, TCP_DATA), NEXT);
+	redirect(NEW, false); /* takes the dead entries over */
+	assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
+	wire_key.local = endpoint_of(CLIENT2);
+	assert_int_equal(tables_set_wire(&tables, &wire_key, &wire), 0);
+	assert_int_equal(rules_repair(&tables), 0);
+	assert_int_equal(tables_get_wire(&tables, &wire_key, &wire), -ENOENT);
+	assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
+	clear_rules();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_hold_consumes_one_segment),
+		cmocka_unit_test(a_routed_packet_passes),
+		cmocka_unit_test(two_flows_never_share_a_wire_tuple),
+		cmocka_unit_test(a_new_flow_is_known_both_ways),
+		cmocka_unit_test(a_long_chain_of_moves),
+		cmocka_unit_test(a_move_back_ends_the_rule),
+		cmocka_unit_test(wrong_orders_change_nothing),
+		cmocka_unit_test(repair_removes_what_a_kill_left),
+		cmocka_unit_test(strangers_do_not_become_flows),
+		cmocka_unit_test(dead_entries_have_no_effect),
+		cmocka_unit_test(a_refused_redirect_changes_nothing),
+		cmocka_unit_test(an_unpublished_rule_is_completed),
+		cmocka_unit_test(an_expired_hold_is_released_as_what_it_is),
+	};
+
+	return cmocka_run_group_tests_name("rules", tests, load, unload);
+}
