@@ -191,6 +191,12 @@ struct ipv6_ext {
 /* RFC 8200 lets each occur once, destination options twice. */
 #define IPV6_EXT_MAX 6
 
+static __always_inline bool is_ipv6_ext(int nexthdr)
+{
+	return nexthdr == NEXTHDR_HOP || nexthdr == NEXTHDR_ROUTING || nexthdr == NEXTHDR_DEST ||
+	       nexthdr == NEXTHDR_FRAGMENT;
+}
+
 /*
  * Walks to the transport header: pkt->l4_off. Return: its protocol; or -1 for a later
  * fragment, a chain that is too long or cut, and a packet still on its way to another
@@ -202,8 +208,7 @@ static __always_inline int skip_ipv6_ext(struct __sk_buff *skb, struct packet *p
 	for (int i = 0; i < IPV6_EXT_MAX; i++) {
 		struct ipv6_ext *ext;
 
-		if (nexthdr != NEXTHDR_HOP && nexthdr != NEXTHDR_ROUTING &&
-		    nexthdr != NEXTHDR_DEST && nexthdr != NEXTHDR_FRAGMENT)
+		if (!is_ipv6_ext(nexthdr))
 			return nexthdr;
 		ext = header_at(skb, pkt->l4_off, 8);
 		if (!ext)
@@ -221,7 +226,7 @@ static __always_inline int skip_ipv6_ext(struct __sk_buff *skb, struct packet *p
 		nexthdr = ext->nexthdr;
 		pkt->l4_off += (ext->len + 1) * 8;
 	}
-	return -1;
+	return is_ipv6_ext(nexthdr) ? -1 : nexthdr;
 }
 
 static __always_inline enum packet_kind parse_ipv6(struct __sk_buff *skb, struct packet *pkt)

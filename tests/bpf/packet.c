@@ -108,6 +108,11 @@ static const struct ext ext_chain[] = {
 	{ HOP, { 1, 4 }, 0 },  { DEST, { 1, 12 }, 1 }, { ROUTING, { 0, 0 }, 2 },
 	{ DEST, { 1, 4 }, 0 }, { -1, {}, 0 },
 };
+static const struct ext ext_max[] = {
+	{ HOP, { 1, 4 }, 0 },  { DEST, { 1, 4 }, 0 }, { ROUTING, { 0, 0 }, 2 },
+	{ DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 },
+	{ -1, {}, 0 },
+};
 static const struct ext ext_long[] = {
 	{ DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 },
 	{ DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { -1, {}, 0 },
@@ -125,6 +130,8 @@ static const struct ext *ext_of(enum shape shape)
 		return ext_hop;
 	case TCP6_CHAIN:
 		return ext_chain;
+	case TCP6_MAX_CHAIN:
+		return ext_max;
 	case TCP6_LONG_CHAIN:
 		return ext_long;
 	case TCP6_ROUTING_LEFT:

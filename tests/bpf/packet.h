@@ -27,6 +27,7 @@ enum shape {
 	TCP_THREE_TAGS,	    /* more than is parsed */
 	TCP6_HOPOPTS,	    /* IPv6 only, as all TCP6_ */
 	TCP6_CHAIN,	    /* hop-by-hop, destination, routing (done), destination options */
+	TCP6_MAX_CHAIN,	    /* as many headers as are walked */
 	TCP6_LONG_CHAIN,    /* more headers than are walked */
 	TCP6_ROUTING_LEFT,  /* on its way to another address first */
 	TCP6_ATOMIC,	    /* a fragment header, but whole */
