@@ -69,7 +69,9 @@ static __always_inline long translate_quoted_tcp(struct __sk_buff *skb, const st
 	__be32 ports_before, ports_after;
 	__s64 diff;
 
-	if (!bpf_skb_load_bytes(skb, pkt->quote_l4_off, &before, sizeof(before))) {
+	/* Padding of the frame is no part of the quote, nor does the ICMP checksum cover it. */
+	if (pkt->quote_l4_off + sizeof(before) <= pkt->end &&
+	    !bpf_skb_load_bytes(skb, pkt->quote_l4_off, &before, sizeof(before))) {
 		after = before;
 		after.dest = port;
 		__builtin_memcpy(&ports_before, &before, sizeof(ports_before));
@@ -86,7 +88,8 @@ static __always_inline long translate_quoted_tcp(struct __sk_buff *skb, const st
 		*icmp_diff = diff;
 		return bpf_skb_store_bytes(skb, pkt->quote_l4_off, &after, sizeof(after), 0);
 	}
-	if (bpf_skb_load_bytes(skb, pkt->quote_l4_off, &before, QUOTED_TCP_MIN))
+	if (pkt->quote_l4_off + QUOTED_TCP_MIN > pkt->end ||
+	    bpf_skb_load_bytes(skb, pkt->quote_l4_off, &before, QUOTED_TCP_MIN))
 		return -1;
 	after = before;
 	after.dest = port;

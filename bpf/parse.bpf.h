@@ -21,6 +21,7 @@ enum packet_kind {
  * @src, @dst: outer addresses and ports, or the quoted ones of an ICMP error
  * @l3_off:    offset of the IP header in the skb, bytes
  * @l4_off:    offset of the TCP or ICMP header, bytes
+ * @end:       where the packet ends by its IP header: padding of the frame may follow
  * @quote_off, @quote_l4_off: of the packet that an ICMP error quotes
  * @tagged:    has a VLAN tag, in the frame or beside it
  * @syn, @rst: the flags of TCP
@@ -32,6 +33,7 @@ struct packet {
 	struct tcpmig_endpoint dst;
 	__u32 l3_off;
 	__u32 l4_off;
+	__u32 end;
 	__u32 quote_off;
 	__u32 quote_l4_off;
 	bool tagged;
@@ -127,7 +129,7 @@ static __always_inline enum packet_kind parse_icmp4(struct __sk_buff *skb, struc
 	pkt->quote_off = pkt->l4_off + sizeof(*icmp);
 	off = pkt->quote_off + ip->ihl * 4;
 	pkt->quote_l4_off = off;
-	if (bpf_skb_load_bytes(skb, off, ports, sizeof(ports)))
+	if (off + sizeof(ports) > pkt->end || bpf_skb_load_bytes(skb, off, ports, sizeof(ports)))
 		return PACKET_OTHER;
 	pkt->src.port = ports[0];
 	pkt->dst.port = ports[1];
@@ -142,7 +144,8 @@ static __always_inline enum packet_kind parse_icmp6(struct __sk_buff *skb, struc
 		__be16 ports[2];
 	} quote;
 
-	if (bpf_skb_load_bytes(skb, pkt->l4_off, &quote, sizeof(quote)))
+	if (pkt->l4_off + sizeof(quote) > pkt->end ||
+	    bpf_skb_load_bytes(skb, pkt->l4_off, &quote, sizeof(quote)))
 		return PACKET_OTHER;
 	if (quote.icmp.type < ICMPV6_DEST_UNREACH || quote.icmp.type > ICMPV6_PARAMPROB ||
 	    quote.ip.nexthdr != IPPROTO_TCP)
@@ -164,6 +167,7 @@ static __always_inline enum packet_kind parse_ipv4(struct __sk_buff *skb, struct
 		return PACKET_OTHER;
 	more_fragments = ip->frag_off & bpf_htons(IP_MF);
 	pkt->l4_off = pkt->l3_off + ip->ihl * 4;
+	pkt->end = pkt->l3_off + bpf_ntohs(ip->tot_len);
 	if (ip->protocol == IPPROTO_ICMP)
 		return more_fragments ? PACKET_OTHER : parse_icmp4(skb, pkt);
 	if (ip->protocol != IPPROTO_TCP)
@@ -238,6 +242,7 @@ static __always_inline enum packet_kind parse_ipv6(struct __sk_buff *skb, struct
 	if (!ip || ip->version != 6)
 		return PACKET_OTHER;
 	pkt->l4_off = pkt->l3_off + sizeof(*ip);
+	pkt->end = pkt->l4_off + bpf_ntohs(ip->payload_len);
 	endpoint_v6(&pkt->src, &ip->saddr, 0);
 	endpoint_v6(&pkt->dst, &ip->daddr, 0);
 	proto = ip->nexthdr;

@@ -251,6 +251,8 @@ void packet_build(struct test_packet *p, enum shape shape, const struct tcpmig_e
 	append_ethernet(p, shape, src->family);
 	if (shape >= ICMP_UNREACHABLE && shape <= ICMP_ECHO) {
 		append_icmp(p, shape, src, dst);
+		if (shape == ICMP_TOO_BIG_PADDED)
+			memset(append(p, NULL, 40), 0xa5, 40);
 		return;
 	}
 	ip = append_ip(p, src, dst, shape == UDP_DATA ? IPPROTO_UDP : IPPROTO_TCP,

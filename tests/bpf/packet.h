@@ -41,7 +41,8 @@ enum shape {
 	ARP,
 	ICMP_UNREACHABLE, /* from a router, quotes 8 bytes of TCP from src to dst */
 	ICMP_TOO_BIG,
-	ICMP_TOO_BIG_FULL, /* quotes a whole segment */
+	ICMP_TOO_BIG_FULL,   /* quotes a whole segment */
+	ICMP_TOO_BIG_PADDED, /* the frame goes on after the quote of 8 bytes */
 	ICMP_ECHO,
 };
 

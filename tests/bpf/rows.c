@@ -264,6 +264,8 @@ const struct row rows[] = {
 	  NEXT, CLIENT, OLD, R(ICMP_TRANSLATED) },
 	{ "at THIRD: too big from the path to NEW", MOVED_TWICE, IN, ICMP_TOO_BIG, CLIENT, NEW,
 	  DROP, UNTOUCHED, R(OLD_PATH_ICMP) },
+	{ "active: too big in a padded frame", ACTIVE, IN, ICMP_TOO_BIG_PADDED, CLIENT, NEW, NEXT,
+	  CLIENT, OLD, R(ICMP_TRANSLATED) },
 	{ "active: too big about a direct connection", ACTIVE, IN, ICMP_TOO_BIG, CLIENT2, NEW, NEXT,
 	  UNTOUCHED, -1 },
 	{ "active: too big, whole segment quoted from the path to NEW", ACTIVE, IN,
