@@ -142,6 +142,8 @@ static void put_ipv6(struct gen *g, struct gen_packet *p, const struct tcpmig_en
 
 static unsigned int random_fragment(struct gen *g, struct gen_packet *p, bool v4)
 {
+	unsigned int offset; /* units of 8 bytes */
+
 	if (gen_chance(g, 93))
 		return v4 && gen_chance(g, 50) ? 0x4000 : 0;
 	if (gen_chance(g, 50)) {
@@ -151,8 +153,8 @@ static unsigned int random_fragment(struct gen *g, struct gen_packet *p, bool v4
 	if (!v4 && gen_chance(g, 40))
 		return 0x10000;
 	gen_mark(p, GEN_LATER_FRAGMENT);
-	return (v4 ? 1 + gen_below(g, 0x1fff) : (1 + gen_below(g, 0x1fff)) << 3) |
-	       (gen_chance(g, 50) ? (v4 ? 0x2000 : 1) : 0);
+	offset = gen_chance(g, 50) ? 1u << gen_below(g, 13) : 1 + gen_below(g, 0x1fff);
+	return (v4 ? offset : offset << 3) | (gen_chance(g, 50) ? (v4 ? 0x2000 : 1) : 0);
 }
 
 static void put_ip(struct gen *g, struct gen_packet *p, struct ip_header *ip,
