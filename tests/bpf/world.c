@@ -10,10 +10,11 @@
 #include "tcpmig.skel.h"
 #include "world.h"
 
-#define DEAD_REF      tcpmig_ref(900, 9)
-#define CHANGES_MAX   60 /* then all anew: no history grows for ever */
-#define DEADLINE_MS   3000000
-#define IFINDEX_LOCAL 1 /* BPF_PROG_TEST_RUN says it is the loopback device */
+#define DEAD_GENERATION 0x7ffe
+#define DEAD_SLOT	900
+#define CHANGES_MAX	60 /* then all anew: no history grows for ever */
+#define DEADLINE_MS	3000000
+#define IFINDEX_LOCAL	1 /* BPF_PROG_TEST_RUN says it is the loopback device */
 
 int world_open(struct world *w, unsigned int l2_len)
 {
@@ -24,6 +25,7 @@ int world_open(struct world *w, unsigned int l2_len)
 	w->skel->rodata->l2_len = l2_len;
 	bpf_map__set_max_entries(w->skel->maps.tcpmig_flows, WORLD_ENTRIES);
 	bpf_map__set_max_entries(w->skel->maps.tcpmig_wires, WORLD_ENTRIES);
+	w->ifindexes = 3;
 	w->model.l2_len = l2_len;
 	w->model.ifindex = IFINDEX_LOCAL;
 	w->model.entries_max = WORLD_ENTRIES;
@@ -92,17 +94,23 @@ static struct tcpmig_endpoint pick_old(struct gen *g, bool v4)
 	return gen_server(v4, gen_below(g, GEN_OLDS));
 }
 
+/* Of a slot that is free, or that another rule has by now. */
+static __u32 dead_ref(struct gen *g)
+{
+	return tcpmig_ref(gen_chance(g, 50) ? DEAD_SLOT : gen_below(g, 3), DEAD_GENERATION);
+}
+
 static int plant_dead_entries(struct world *w, struct gen *g, bool v4)
 {
 	struct tcpmig_endpoint server = gen_server(v4, gen_below(g, GEN_SERVERS));
 	struct tcpmig_flow_key key = { .remote = server,
 				       .local = gen_client(v4, gen_below(g, GEN_CLIENTS)) };
-	struct tcpmig_flow flow = { .ref = DEAD_REF };
-	struct tcpmig_wire wire = { .ref = DEAD_REF, .old = pick_old(g, v4) };
+	struct tcpmig_flow flow = { .ref = dead_ref(g) };
+	struct tcpmig_wire wire = { .ref = dead_ref(g), .old = pick_old(g, v4) };
 	struct tcpmig_remote remote = { .wires = 1 };
 
 	if (gen_chance(g, 30)) {
-		remote.old_ref = DEAD_REF;
+		remote.old_ref = dead_ref(g);
 		if (tables_get_remote(&w->tables, &server, &remote) == -ENOENT)
 			tables_set_remote(&w->tables, &server, &remote);
 	}
@@ -126,7 +134,7 @@ static int give_order(struct world *w, struct gen *g)
 	bool v4 = gen_chance(g, 50);
 	struct tcpmig_endpoint old = pick_old(g, v4), clients[2];
 	struct tcpmig_owner next = { .peer = gen_server(v4, gen_any_server(g)),
-				     .ifindex = gen_below(g, 3) };
+				     .ifindex = gen_below(g, w->ifindexes) };
 	struct rules_flows flows = { .local = clients,
 				     .count = gen_below(g, 3),
 				     .origin = gen_below(g, 3) };

@@ -24,6 +24,7 @@ struct world {
 	__u64 counters_base[TCPMIG_REASONS_COUNT];
 	struct tcpmig_rule_stats stats_base[MODEL_RULES_MAX];
 	unsigned int changes;
+	unsigned int ifindexes; /* owners are behind interface 0 (the packet's own) .. this - 1 */
 };
 
 /** world_open() - load the programs for devices with @l2_len. Return: 0 or < 0. */
