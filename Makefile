@@ -32,7 +32,7 @@ BPF_CFLAGS   := -O2 -g -target bpf -mcpu=v2 -Wall -Wextra $(WERROR) -I. -Ibpf -I
 USER_SRC := $(wildcard user/*.c)
 USER_OBJ := $(USER_SRC:user/%.c=$(B)/user/%.o) $(B)/criu_images.pb-c.o
 LIB_OBJ  := $(filter-out $(B)/user/main.o,$(USER_OBJ))
-GEN      := $(B)/tcpmig.skel.h $(B)/criu_images.pb-c.h
+GEN      := $(B)/tcpmig.skel.h $(B)/tcpmig_plain.skel.h $(B)/criu_images.pb-c.h
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS  := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
@@ -98,18 +98,22 @@ FORCE:
 define compile_bpf
 	$(say) BPF $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) $(BPF_DEFS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
 endef
 
-$(B)/tcpmig.bpf.o: bpf/tcpmig.bpf.c $(B)/.tools $(B)/.flags Makefile
+# The programs twice: see bpf/tcpmig.bpf.c.
+KERNEL_SKB := -DTCPMIG_KERNEL_SKB
+$(B)/tcpmig.bpf.o: BPF_DEFS := $(KERNEL_SKB)
+$(B)/tcpmig.bpf.o $(B)/tcpmig_plain.bpf.o: bpf/tcpmig.bpf.c $(B)/.tools $(B)/.flags Makefile
 	$(compile_bpf)
 
+$(B)/tests/bench/datapath.bpf.o: BPF_DEFS := $(KERNEL_SKB)
 $(B)/tests/bench/datapath.bpf.o $(BPF_HELPER): $(B)/%.o: %.c $(B)/.tools $(B)/.flags Makefile
 	$(compile_bpf)
 
-$(B)/tcpmig.skel.h: $(B)/tcpmig.bpf.o
+$(B)/tcpmig.skel.h $(B)/tcpmig_plain.skel.h: $(B)/%.skel.h: $(B)/%.bpf.o
 	$(say) SKEL $@
-	$(Q)$(BPFTOOL) gen skeleton $< name tcpmig > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
 
 $(B)/criu_images.pb-c.c: user/criu_images.proto $(B)/.tools
 	$(say) PROTO $@
@@ -145,7 +149,7 @@ $(B)/tests/bench/datapath: HELPERS := tests/bpf/packet.c
 $(BPF_TESTS): HELPERS := $(addprefix tests/bpf/,packet.c fixture.c rows.c)
 $(BPF_TESTS): $(addprefix tests/bpf/,packet.c fixture.c rows.c)
 
-RANDOM_HELPERS := $(addprefix tests/bpf/,model.c model_parse.c gen.c gen_build.c world.c world_sockets.c)
+RANDOM_HELPERS := $(addprefix tests/bpf/,model.c model_bytes.c model_parse.c gen.c gen_build.c world.c world_sockets.c)
 $(B)/tests/bpf/test_random: HELPERS := $(RANDOM_HELPERS)
 $(B)/tests/bpf/test_random: $(RANDOM_HELPERS)
 $(B)/tests/bpf/test_nonlinear: HELPERS := $(RANDOM_HELPERS) tests/bpf/tap.c

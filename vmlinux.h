@@ -34,6 +34,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
 enum {
@@ -47,6 +48,7 @@ enum {
 };
 
 enum {
+	BPF_F_INGRESS = 1,
 	BPF_F_PSEUDO_HDR = 16,
 	BPF_F_IPV6 = 128,
 	BPF_F_CURRENT_NETNS = -1,
@@ -84,6 +86,20 @@ struct bpf_sock_tuple {
 			__be16 dport;
 		} ipv6;
 	};
+};
+
+/* Opaque; the name tells the verifier what it is. */
+struct bpf_timer {
+	__u64 opaque[2];
+} __attribute__((aligned(8)));
+
+/* What a TCP socket expects; read from its tcp_sock. */
+struct bpf_tcp_sock {
+	__u32 snd_cwnd;
+	__u32 srtt_us;
+	__u32 rtt_min;
+	__u32 snd_ssthresh;
+	__u32 rcv_nxt;
 };
 
 struct bpf_flow_keys;
@@ -126,6 +142,11 @@ struct __sk_buff {
 	} __attribute__((aligned(8)));
 	__u32 gso_size;
 };
+
+/* Not ABI: found by name, with CO-RE relocations. */
+struct sk_buff {
+	__u8 ip_summed : 2;
+} __attribute__((preserve_access_index));
 
 struct ethhdr {
 	__u8 h_dest[6];

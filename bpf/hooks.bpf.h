@@ -3,19 +3,53 @@
 #ifndef TCPMIG_HOOKS_BPF_H
 #define TCPMIG_HOOKS_BPF_H
 
-#include "flow.bpf.h"
+#include "decide.bpf.h"
 #include "icmp.bpf.h"
+#include "refuse.bpf.h"
 #include "rewrite.bpf.h"
 #include "route.bpf.h"
+
+/* The server's side becomes d->to, counted. Return: 0, or the packet is to be dropped. */
+static __always_inline long translate(struct __sk_buff *skb, const struct packet *pkt,
+				      enum packet_kind kind, enum direction dir,
+				      const struct decision *d)
+{
+	long err;
+
+	if (kind == PACKET_ICMP_ERROR)
+		err = translate_icmp_error(skb, pkt, dir, d->to);
+	else
+		err = rewrite_endpoint(skb, pkt, dir == OUT ? SIDE_DST : SIDE_SRC, d->to);
+	if (err)
+		count_drop(d->ref, TCPMIG_R_REWRITE_FAILED);
+	else if (kind == PACKET_ICMP_ERROR)
+		count_reason(dir == OUT ? TCPMIG_R_ICMP_OUT_TRANSLATED : TCPMIG_R_ICMP_TRANSLATED);
+	else if (dir == OUT)
+		count_out(d->ref);
+	else
+		count_in(d->ref);
+	return err;
+}
+
+static __always_inline int answer_refused(struct __sk_buff *skb, const struct packet *pkt)
+{
+	int verdict = refuse_with_rst(skb, pkt);
+
+	if (verdict != VERDICT_DROP)
+		count_reason(TCPMIG_R_REFUSED_RST);
+	return verdict;
+}
 
 static __always_inline int egress(struct __sk_buff *skb)
 {
 	struct packet pkt = {};
 	struct decision d = {};
+	enum packet_kind kind;
 
 	if (routed_before(skb))
 		return VERDICT_NEXT;
-	decide_egress(&d, skb, &pkt, parse_packet(skb, &pkt));
+	kind = parse_packet(skb, &pkt, OUT);
+	decide_egress(&d, skb, &pkt, kind);
 	switch (d.action) {
 	case ACTION_PASS:
 		return VERDICT_NEXT;
@@ -23,14 +57,13 @@ static __always_inline int egress(struct __sk_buff *skb)
 		return VERDICT_DROP;
 	case ACTION_SWALLOW:
 		return route_nowhere();
+	case ACTION_REFUSE:
+		return answer_refused(skb, &pkt);
 	case ACTION_REWRITE:
 		break;
 	}
-	if (rewrite_endpoint(skb, &pkt, REWRITE_DST, &pkt.dst, &d.to)) {
-		count_drop(d.ref, TCPMIG_R_REWRITE_FAILED);
+	if (translate(skb, &pkt, kind, OUT, &d))
 		return VERDICT_DROP;
-	}
-	count_out(d.ref);
 	return route_out(skb, &pkt, d.ifindex);
 }
 
@@ -38,26 +71,16 @@ static __always_inline int ingress(struct __sk_buff *skb)
 {
 	struct packet pkt = {};
 	struct decision d = {};
-	enum packet_kind kind = parse_packet(skb, &pkt);
-	long err;
+	enum packet_kind kind;
 
+	if (is_our_rst(skb))
+		return VERDICT_NEXT;
+	kind = parse_packet(skb, &pkt, IN);
 	decide_ingress(&d, skb, &pkt, kind);
 	if (d.action == ACTION_PASS)
 		return VERDICT_NEXT;
-	if (d.action == ACTION_DROP)
+	if (d.action == ACTION_DROP || translate(skb, &pkt, kind, IN, &d))
 		return VERDICT_DROP;
-	if (kind == PACKET_ICMP_ERROR)
-		err = translate_icmp_error(skb, &pkt, &d.to);
-	else
-		err = rewrite_endpoint(skb, &pkt, REWRITE_SRC, &pkt.src, &d.to);
-	if (err) {
-		count_drop(d.ref, TCPMIG_R_REWRITE_FAILED);
-		return VERDICT_DROP;
-	}
-	if (kind == PACKET_ICMP_ERROR)
-		count_reason(TCPMIG_R_ICMP_TRANSLATED);
-	else
-		count_in(d.ref);
 	return VERDICT_NEXT;
 }
 

@@ -1,126 +1,117 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Translating an ICMP error that quotes a redirected packet: the client's kernel knows
- * only OLD. The quoted destination changes, the sums of the quoted headers with it (as
- * far as they are quoted: RFC 792 promises only 8 bytes of TCP), and the ICMP checksum
- * for all of it. The outer addresses stay: they name who speaks. Touches no map.
+ * Translating an ICMP error about a redirected connection. In: it quotes a packet that we
+ * sent on, and the client's kernel knows only OLD. Out: it quotes one of the owner, which
+ * came as one of OLD, and goes to OLD. The server's side of the quoted packet changes, the
+ * sums of the quoted headers with it (as far as they are quoted: RFC 792 promises only 8
+ * bytes of TCP), and the ICMP checksum for all of it. Of the outer addresses only that of
+ * the server changes; the other names who speaks. Touches no map.
  */
 #ifndef TCPMIG_ICMP_BPF_H
 #define TCPMIG_ICMP_BPF_H
 
-#include "parse.bpf.h"
+#include "rewrite.bpf.h"
 
 #define QUOTED_TCP_MIN 8 /* ports and sequence number */
 
-/* A checksum field after what it covers changed by @diff (RFC 1624). */
-static __always_inline __sum16 sum_after(__sum16 sum, __s64 diff)
+/* The server's address in the quoted IP header. Adds to @icmp_diff. Return: 0 or < 0. */
+static __always_inline long translate_quoted_ip4(struct __sk_buff *skb, const struct packet *pkt,
+						 enum side side, const struct tcpmig_endpoint *to,
+						 __u64 diff, __u64 *icmp_diff)
 {
-	__u64 s = (__u16)~sum + (__u32)diff;
+	struct iphdr ip;
+	__sum16 check;
 
-	s = (s & 0xffffffff) + (s >> 32);
-	s = (s & 0xffff) + (s >> 16);
-	s = (s & 0xffff) + (s >> 16);
-	s = (s & 0xffff) + (s >> 16);
-	return ~s;
+	if (bpf_skb_load_bytes(skb, pkt->quote_off, &ip, sizeof(ip)))
+		return -1;
+	check = sum_after(ip.check, diff);
+	*icmp_diff += (__u64)check + (__u16)~ip.check;
+	ip.check = check;
+	if (side == SIDE_SRC)
+		ip.saddr = to->addr32[3];
+	else
+		ip.daddr = to->addr32[3];
+	return bpf_skb_store_bytes(skb, pkt->quote_off, &ip, sizeof(ip), 0);
 }
 
-/* The destination of the quoted IP header. Return: the sum's difference for TCP, or < 0. */
-static __always_inline __s64 translate_quoted_ip4(struct __sk_buff *skb, const struct packet *pkt,
-						  const struct tcpmig_endpoint *to,
-						  __s64 *icmp_diff)
+static __always_inline long store_addr6(struct __sk_buff *skb, __u32 ip_off, enum side side,
+					const struct tcpmig_endpoint *to)
 {
-	struct iphdr before, after;
-	__s64 diff;
+	__u32 off = ip_off + (side == SIDE_SRC ? offsetof(struct ipv6hdr, saddr)
+					       : offsetof(struct ipv6hdr, daddr));
 
-	if (bpf_skb_load_bytes(skb, pkt->quote_off, &before, sizeof(before)))
-		return -1;
-	after = before;
-	after.daddr = to->addr32[3];
-	diff = bpf_csum_diff(&before.daddr, sizeof(before.daddr), &after.daddr, sizeof(after.daddr),
-			     0);
-	if (diff < 0)
-		return diff;
-	after.check = sum_after(before.check, diff);
-	*icmp_diff = bpf_csum_diff((__be32 *)&before, sizeof(before), (__be32 *)&after,
-				   sizeof(after), 0);
-	if (*icmp_diff < 0 || bpf_skb_store_bytes(skb, pkt->quote_off, &after, sizeof(after), 0))
-		return -1;
-	return diff;
-}
-
-static __always_inline __s64 translate_quoted_ip6(struct __sk_buff *skb, const struct packet *pkt,
-						  const struct tcpmig_endpoint *to,
-						  __s64 *icmp_diff)
-{
-	*icmp_diff = bpf_csum_diff((__be32 *)pkt->dst.addr32, sizeof(to->addr),
-				   (__be32 *)to->addr32, sizeof(to->addr), 0);
-	if (*icmp_diff < 0 ||
-	    bpf_skb_store_bytes(skb, pkt->quote_off + offsetof(struct ipv6hdr, daddr), to->addr,
-				sizeof(to->addr), 0))
-		return -1;
-	return *icmp_diff;
+	return bpf_skb_store_bytes(skb, off, to->addr, sizeof(to->addr), 0);
 }
 
 /* Port and, if it is quoted, checksum of TCP. Adds to @icmp_diff. Return: 0 or < 0. */
 static __always_inline long translate_quoted_tcp(struct __sk_buff *skb, const struct packet *pkt,
-						 __be16 port, __s64 addr_diff, __s64 *icmp_diff)
+						 enum side side, __be16 port, __u64 diff,
+						 __u64 *icmp_diff)
 {
-	struct tcphdr before = {}, after;
-	__be32 ports_before, ports_after;
-	__s64 diff;
+	__u32 check_off = pkt->quote_l4_off + offsetof(struct tcphdr, check);
+	__u64 port_diff = (__u64)port + (__u16)~pkt->key.remote.port;
+	__u32 port_off = pkt->quote_l4_off + (side == SIDE_SRC ? offsetof(struct tcphdr, source)
+							       : offsetof(struct tcphdr, dest));
+	__sum16 before, check;
 
-	/* Padding of the frame is no part of the quote, nor does the ICMP checksum cover it. */
-	if (pkt->quote_l4_off + sizeof(before) <= pkt->end &&
-	    !bpf_skb_load_bytes(skb, pkt->quote_l4_off, &before, sizeof(before))) {
-		after = before;
-		after.dest = port;
-		__builtin_memcpy(&ports_before, &before, sizeof(ports_before));
-		__builtin_memcpy(&ports_after, &after, sizeof(ports_after));
-		diff = bpf_csum_diff(&ports_before, sizeof(ports_before), &ports_after,
-				     sizeof(ports_after), addr_diff);
-		if (diff < 0)
-			return diff;
-		after.check = sum_after(before.check, diff);
-		diff = bpf_csum_diff((__be32 *)&before, sizeof(before), (__be32 *)&after,
-				     sizeof(after), *icmp_diff);
-		if (diff < 0)
-			return diff;
-		*icmp_diff = diff;
-		return bpf_skb_store_bytes(skb, pkt->quote_l4_off, &after, sizeof(after), 0);
-	}
-	if (pkt->quote_l4_off + QUOTED_TCP_MIN > pkt->end ||
-	    bpf_skb_load_bytes(skb, pkt->quote_l4_off, &before, QUOTED_TCP_MIN))
+	*icmp_diff += port_diff;
+	if (bpf_skb_store_bytes(skb, port_off, &port, sizeof(port), 0))
 		return -1;
-	after = before;
-	after.dest = port;
-	diff = bpf_csum_diff((__be32 *)&before, QUOTED_TCP_MIN, (__be32 *)&after, QUOTED_TCP_MIN,
-			     *icmp_diff);
-	if (diff < 0)
-		return diff;
-	*icmp_diff = diff;
-	return bpf_skb_store_bytes(skb, pkt->quote_l4_off, &after, QUOTED_TCP_MIN, 0);
+	/* Padding of the frame is no part of the quote, nor does the ICMP checksum cover it. */
+	if (check_off + sizeof(before) > pkt->end ||
+	    bpf_skb_load_bytes(skb, check_off, &before, sizeof(before)))
+		return 0;
+	check = sum_after(before, diff + port_diff);
+	*icmp_diff += (__u64)check + (__u16)~before;
+	return bpf_skb_store_bytes(skb, check_off, &check, sizeof(check), 0);
+}
+
+/* Who the error goes to; only for one that leaves, where skb->csum is of no interest. */
+static __always_inline long readdress(struct __sk_buff *skb, const struct packet *pkt,
+				      const struct tcpmig_endpoint *to, __u64 diff,
+				      __u64 *icmp_diff)
+{
+	struct iphdr ip;
+
+	if (to->family == TCPMIG_AF_INET6) {
+		*icmp_diff += diff; /* the pseudo header of ICMPv6 */
+		return store_addr6(skb, pkt->l3_off, SIDE_DST, to);
+	}
+	if (bpf_skb_load_bytes(skb, pkt->l3_off, &ip, sizeof(ip)))
+		return -1;
+	ip.check = sum_after(ip.check, diff);
+	ip.daddr = to->addr32[3];
+	return bpf_skb_store_bytes(skb, pkt->l3_off, &ip, sizeof(ip), 0);
 }
 
 /*
- * The quoted destination of an ICMP error becomes @to.
+ * The server's side in the quoted packet of an ICMP error, and out its receiver, become @to.
  * Voids all packet pointers. On error the packet is half-rewritten: drop it.
  */
 static __always_inline long translate_icmp_error(struct __sk_buff *skb, const struct packet *pkt,
+						 enum direction dir,
 						 const struct tcpmig_endpoint *to)
 {
-	__s64 icmp_diff = 0, addr_diff;
+	__u64 diff = addr_diff(&pkt->key.remote, to), icmp_diff = 0;
+	enum side side = dir == OUT ? SIDE_SRC : SIDE_DST;
+	long err;
 
-	if (to->family == TCPMIG_AF_INET)
-		addr_diff = translate_quoted_ip4(skb, pkt, to, &icmp_diff);
-	else
-		addr_diff = translate_quoted_ip6(skb, pkt, to, &icmp_diff);
-	if (addr_diff < 0)
-		return addr_diff;
-	if (translate_quoted_tcp(skb, pkt, to->port, addr_diff, &icmp_diff))
-		return -1;
-	/* No pseudo header of ICMPv6 changes, so nothing is to be said of skb->csum. */
+	if (to->family == TCPMIG_AF_INET) {
+		icmp_diff = diff;
+		err = translate_quoted_ip4(skb, pkt, side, to, diff, &icmp_diff);
+	} else {
+		icmp_diff = diff;
+		err = store_addr6(skb, pkt->quote_off, side, to);
+	}
+	if (!err)
+		err = translate_quoted_tcp(skb, pkt, side, to->port, diff, &icmp_diff);
+	if (!err && dir == OUT)
+		err = readdress(skb, pkt, to, diff, &icmp_diff);
+	if (err)
+		return err;
+	/* In, no pseudo header of ICMPv6 changes, so nothing is to be said of skb->csum. */
 	return bpf_l4_csum_replace(skb, pkt->l4_off + offsetof(struct icmphdr, checksum), 0,
-				   icmp_diff, 0);
+				   sum_fold(icmp_diff), 0);
 }
 
 #endif

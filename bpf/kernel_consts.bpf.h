@@ -30,9 +30,18 @@
 #define ICMPV6_PKT_TOOBIG   2
 #define ICMPV6_PARAMPROB    4
 
+/* Byte 13 of the TCP header (RFC 9293) */
+#define TCP_FLAGS_OFFSET 13
+#define TCP_FLAG_FIN	 0x01
+#define TCP_FLAG_SYN	 0x02
+#define TCP_FLAG_RST	 0x04
+#define TCP_FLAG_ACK	 0x10
+
 /* bpf_sock.state */
 #define BPF_TCP_TIME_WAIT 6
 #define BPF_TCP_LISTEN	  10
+
+#define CLOCK_BOOTTIME	  7 /* of bpf_timer_init() */
 
 /*
  * The only verdicts that mean the same under TCX (6.6) and clsact: under TCX

@@ -14,7 +14,15 @@ struct {
 	__type(value, struct tcpmig_rule);
 } tcpmig_rules SEC(".maps");
 
-/* Prefilter. Written by user space with a rule and removed with it; read for every TCP packet. */
+/* Prefilter, a bit for each remote. Written by user space; read for every TCP packet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TCPMIG_FILTER_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} tcpmig_filter SEC(".maps");
+
+/* Who concerns us. Written by user space with a rule and removed with it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, TCPMIG_REMOTES_MAX);
@@ -25,7 +33,8 @@ struct {
 /*
  * Connections by what the client sees. Made by user space (from the local
  * sockets or a list) and by BPF from a flow's own egress, never by what comes
- * from the network; removed with the rule. Plain HASH: nothing is ever evicted.
+ * from the network. Removed by a timer when the flow has ended, by gc when its socket is
+ * gone, and with the rule. Plain HASH: nothing is ever evicted.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -44,6 +53,14 @@ struct {
 	__type(value, struct tcpmig_wire);
 } tcpmig_wires SEC(".maps");
 
+/* Flows in steady state, per CPU, by a hash of their key. Written and read by BPF alone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TCPMIG_CACHE_SLOTS);
+	__type(key, __u32);
+	__type(value, struct tcpmig_cached);
+} tcpmig_cache SEC(".maps");
+
 /* Counters by enum tcpmig_reason. Written by BPF, read by user space. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -60,6 +77,12 @@ struct {
 	__type(value, struct tcpmig_rule_stats);
 } tcpmig_stats SEC(".maps");
 
+/* Written by BPF, and by commands through tcpmig_announce; read by watch. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, TCPMIG_EVENTS_BYTES);
+} tcpmig_events SEC(".maps");
+
 /* Not read by BPF: what attach did, so that detach undoes just that. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -68,9 +91,11 @@ struct {
 	__type(value, struct tcpmig_iface);
 } tcpmig_ifaces SEC(".maps");
 
+/* Written by user space, and flows_gone by BPF too. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct tcpmig_meta);
 } tcpmig_meta SEC(".maps");

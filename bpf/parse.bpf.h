@@ -13,32 +13,37 @@ enum packet_kind {
 	PACKET_OTHER, /* not for us, or not understood: leave alone */
 	PACKET_TCP,
 	PACKET_TCP_FRAGMENT, /* first fragment: has ports, cannot be translated */
-	PACKET_ICMP_ERROR,   /* src and dst are those of the quoted TCP packet */
+	PACKET_ICMP_ERROR,   /* about a TCP packet of its receiver, which it quotes */
+};
+
+enum direction {
+	OUT, /* leaves this host, or is forwarded towards a server */
+	IN,
 };
 
 /**
  * struct packet - what the programs need to know of a packet.
- * @src, @dst: outer addresses and ports, or the quoted ones of an ICMP error
+ * @key:       the server's side and the client's; of the quoted TCP packet in an ICMP error
  * @l3_off:    offset of the IP header in the skb, bytes
  * @l4_off:    offset of the TCP or ICMP header, bytes
  * @end:       where the packet ends by its IP header: padding of the frame may follow
  * @quote_off, @quote_l4_off: of the packet that an ICMP error quotes
+ * @ip_check:  checksum of the IPv4 header
+ * @tcp_flags: TCP_FLAG_*
  * @tagged:    has a VLAN tag, in the frame or beside it
- * @syn, @rst: the flags of TCP
  * @has_data:  TCP payload, SYN or FIN: what the sender will send again
  * @too_big:   ICMP error that says "packet too big"
  */
 struct packet {
-	struct tcpmig_endpoint src;
-	struct tcpmig_endpoint dst;
+	struct tcpmig_flow_key key;
 	__u32 l3_off;
 	__u32 l4_off;
 	__u32 end;
 	__u32 quote_off;
 	__u32 quote_l4_off;
+	__sum16 ip_check;
+	__u8 tcp_flags;
 	bool tagged;
-	bool syn;
-	bool rst;
 	bool has_data;
 	bool too_big;
 };
@@ -93,27 +98,48 @@ static __always_inline void *header_at(struct __sk_buff *skb, __u32 off, __u32 s
 	return data + off + size <= data_end ? data + off : 0;
 }
 
-static __always_inline bool parse_tcp(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline void set_addrs4(struct packet *pkt, const struct iphdr *ip, bool to_remote)
+{
+	endpoint_v4(&pkt->key.remote, to_remote ? ip->daddr : ip->saddr, 0);
+	endpoint_v4(&pkt->key.local, to_remote ? ip->saddr : ip->daddr, 0);
+}
+
+static __always_inline void set_addrs6(struct packet *pkt, const struct ipv6hdr *ip, bool to_remote)
+{
+	endpoint_v6(&pkt->key.remote, to_remote ? &ip->daddr : &ip->saddr, 0);
+	endpoint_v6(&pkt->key.local, to_remote ? &ip->saddr : &ip->daddr, 0);
+}
+
+static __always_inline void set_ports(struct packet *pkt, __be16 source, __be16 dest,
+				      bool to_remote)
+{
+	pkt->key.remote.port = to_remote ? dest : source;
+	pkt->key.local.port = to_remote ? source : dest;
+}
+
+static __always_inline bool parse_tcp(struct __sk_buff *skb, struct packet *pkt, enum direction dir)
 {
 	struct tcphdr *tcp = header_at(skb, pkt->l4_off, sizeof(*tcp));
 
 	if (!tcp || tcp->doff < 5)
 		return false;
-	pkt->src.port = tcp->source;
-	pkt->dst.port = tcp->dest;
-	pkt->syn = tcp->syn;
-	pkt->rst = tcp->rst;
-	pkt->has_data = tcp->syn || tcp->fin || skb->len > pkt->l4_off + tcp->doff * 4;
+	set_ports(pkt, tcp->source, tcp->dest, dir == OUT);
+	pkt->tcp_flags = ((__u8 *)tcp)[TCP_FLAGS_OFFSET];
+	pkt->has_data = pkt->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_FIN) ||
+			skb->len > pkt->l4_off + tcp->doff * 4;
 	return true;
 }
 
-/* The quoted packet of an ICMPv4 error; its TCP header may be cut after the ports. */
-static __always_inline enum packet_kind parse_icmp4(struct __sk_buff *skb, struct packet *pkt)
+/*
+ * The quoted packet of an ICMPv4 error; its TCP header may be cut after the ports. It
+ * came from whom the error goes to (@receiver), or the error is none of a real packet.
+ */
+static __always_inline enum packet_kind parse_icmp4(struct __sk_buff *skb, struct packet *pkt,
+						    enum direction dir, __be32 receiver)
 {
 	struct icmphdr *icmp = header_at(skb, pkt->l4_off, sizeof(*icmp) + sizeof(struct iphdr));
 	struct iphdr *ip;
 	__be16 ports[2];
-	__u32 off;
 
 	if (!icmp)
 		return PACKET_OTHER;
@@ -121,44 +147,56 @@ static __always_inline enum packet_kind parse_icmp4(struct __sk_buff *skb, struc
 	    icmp->type != ICMP_PARAMETERPROB)
 		return PACKET_OTHER;
 	ip = (void *)(icmp + 1);
-	if (ip->protocol != IPPROTO_TCP || ip->ihl < 5 || ip->frag_off & bpf_htons(IP_OFFSET))
+	if (ip->protocol != IPPROTO_TCP || ip->ihl < 5 || ip->frag_off & bpf_htons(IP_OFFSET) ||
+	    ip->saddr != receiver)
 		return PACKET_OTHER;
 	pkt->too_big = icmp->type == ICMP_DEST_UNREACH && icmp->code == ICMP_FRAG_NEEDED;
-	endpoint_v4(&pkt->src, ip->saddr, 0);
-	endpoint_v4(&pkt->dst, ip->daddr, 0);
+	set_addrs4(pkt, ip, dir == IN);
 	pkt->quote_off = pkt->l4_off + sizeof(*icmp);
-	off = pkt->quote_off + ip->ihl * 4;
-	pkt->quote_l4_off = off;
-	if (off + sizeof(ports) > pkt->end || bpf_skb_load_bytes(skb, off, ports, sizeof(ports)))
+	pkt->quote_l4_off = pkt->quote_off + ip->ihl * 4;
+	if (pkt->quote_l4_off + sizeof(ports) > pkt->end ||
+	    bpf_skb_load_bytes(skb, pkt->quote_l4_off, ports, sizeof(ports)))
 		return PACKET_OTHER;
-	pkt->src.port = ports[0];
-	pkt->dst.port = ports[1];
+	set_ports(pkt, ports[0], ports[1], dir == IN);
 	return PACKET_ICMP_ERROR;
 }
 
-static __always_inline enum packet_kind parse_icmp6(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline bool in6_equal(const struct in6_addr *a, const struct in6_addr *b)
+{
+	return a->in6_u.u6_addr32[3] == b->in6_u.u6_addr32[3] &&
+	       a->in6_u.u6_addr32[2] == b->in6_u.u6_addr32[2] &&
+	       a->in6_u.u6_addr32[1] == b->in6_u.u6_addr32[1] &&
+	       a->in6_u.u6_addr32[0] == b->in6_u.u6_addr32[0];
+}
+
+static __always_inline enum packet_kind parse_icmp6(struct __sk_buff *skb, struct packet *pkt,
+						    enum direction dir)
 {
 	struct {
 		struct icmphdr icmp; /* same eight bytes as in ICMPv4 */
 		struct ipv6hdr ip;
 		__be16 ports[2];
 	} quote;
+	struct in6_addr receiver;
 
 	if (pkt->l4_off + sizeof(quote) > pkt->end ||
-	    bpf_skb_load_bytes(skb, pkt->l4_off, &quote, sizeof(quote)))
+	    bpf_skb_load_bytes(skb, pkt->l4_off, &quote, sizeof(quote)) ||
+	    bpf_skb_load_bytes(skb, pkt->l3_off + offsetof(struct ipv6hdr, daddr), &receiver,
+			       sizeof(receiver)))
 		return PACKET_OTHER;
 	if (quote.icmp.type < ICMPV6_DEST_UNREACH || quote.icmp.type > ICMPV6_PARAMPROB ||
-	    quote.ip.nexthdr != IPPROTO_TCP)
+	    quote.ip.nexthdr != IPPROTO_TCP || !in6_equal(&quote.ip.saddr, &receiver))
 		return PACKET_OTHER;
 	pkt->quote_off = pkt->l4_off + sizeof(quote.icmp);
 	pkt->quote_l4_off = pkt->quote_off + sizeof(quote.ip);
 	pkt->too_big = quote.icmp.type == ICMPV6_PKT_TOOBIG;
-	endpoint_v6(&pkt->src, &quote.ip.saddr, quote.ports[0]);
-	endpoint_v6(&pkt->dst, &quote.ip.daddr, quote.ports[1]);
+	set_addrs6(pkt, &quote.ip, dir == IN);
+	set_ports(pkt, quote.ports[0], quote.ports[1], dir == IN);
 	return PACKET_ICMP_ERROR;
 }
 
-static __always_inline enum packet_kind parse_ipv4(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline enum packet_kind parse_ipv4(struct __sk_buff *skb, struct packet *pkt,
+						   enum direction dir)
 {
 	struct iphdr *ip = header_at(skb, pkt->l3_off, sizeof(*ip));
 	bool more_fragments;
@@ -168,13 +206,13 @@ static __always_inline enum packet_kind parse_ipv4(struct __sk_buff *skb, struct
 	more_fragments = ip->frag_off & bpf_htons(IP_MF);
 	pkt->l4_off = pkt->l3_off + ip->ihl * 4;
 	pkt->end = pkt->l3_off + bpf_ntohs(ip->tot_len);
+	pkt->ip_check = ip->check;
 	if (ip->protocol == IPPROTO_ICMP)
-		return more_fragments ? PACKET_OTHER : parse_icmp4(skb, pkt);
+		return more_fragments ? PACKET_OTHER : parse_icmp4(skb, pkt, dir, ip->daddr);
 	if (ip->protocol != IPPROTO_TCP)
 		return PACKET_OTHER;
-	endpoint_v4(&pkt->src, ip->saddr, 0);
-	endpoint_v4(&pkt->dst, ip->daddr, 0);
-	if (!parse_tcp(skb, pkt))
+	set_addrs4(pkt, ip, dir == OUT);
+	if (!parse_tcp(skb, pkt, dir))
 		return PACKET_OTHER;
 	return more_fragments ? PACKET_TCP_FRAGMENT : PACKET_TCP;
 }
@@ -233,7 +271,8 @@ static __always_inline int skip_ipv6_ext(struct __sk_buff *skb, struct packet *p
 	return is_ipv6_ext(nexthdr) ? -1 : nexthdr;
 }
 
-static __always_inline enum packet_kind parse_ipv6(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline enum packet_kind parse_ipv6(struct __sk_buff *skb, struct packet *pkt,
+						   enum direction dir)
 {
 	struct ipv6hdr *ip = header_at(skb, pkt->l3_off, sizeof(*ip));
 	bool more_fragments = false;
@@ -243,17 +282,19 @@ static __always_inline enum packet_kind parse_ipv6(struct __sk_buff *skb, struct
 		return PACKET_OTHER;
 	pkt->l4_off = pkt->l3_off + sizeof(*ip);
 	pkt->end = pkt->l4_off + bpf_ntohs(ip->payload_len);
-	endpoint_v6(&pkt->src, &ip->saddr, 0);
-	endpoint_v6(&pkt->dst, &ip->daddr, 0);
+	set_addrs6(pkt, ip, dir == OUT);
 	proto = ip->nexthdr;
 	if (proto != IPPROTO_TCP)
 		proto = skip_ipv6_ext(skb, pkt, proto, &more_fragments);
 	if (proto == IPPROTO_ICMPV6 && !more_fragments)
-		return parse_icmp6(skb, pkt);
-	if (proto != IPPROTO_TCP || !parse_tcp(skb, pkt))
+		return parse_icmp6(skb, pkt, dir);
+	if (proto != IPPROTO_TCP || !parse_tcp(skb, pkt, dir))
 		return PACKET_OTHER;
 	return more_fragments ? PACKET_TCP_FRAGMENT : PACKET_TCP;
 }
+
+/* Ethernet, two tags, IPv6 and six extension headers of the largest size. */
+#define L4_OFF_MAX (14 + 2 * 4 + 40 + IPV6_EXT_MAX * 256 * 8)
 
 /* 802.1Q and QinQ. The first tag mostly is beside the frame (skb->vlan_tci), not in it. */
 #define VLAN_TAGS_MAX 2
@@ -279,16 +320,17 @@ static __always_inline __be16 skip_vlan_tags(struct __sk_buff *skb, struct packe
 }
 
 /* Fills @pkt and says what it is. */
-static __always_inline enum packet_kind parse_packet(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline enum packet_kind parse_packet(struct __sk_buff *skb, struct packet *pkt,
+						     enum direction dir)
 {
 	__be16 proto;
 
 	pkt->l3_off = l2_len;
 	proto = skip_vlan_tags(skb, pkt);
 	if (proto == bpf_htons(ETH_P_IP))
-		return parse_ipv4(skb, pkt);
+		return parse_ipv4(skb, pkt, dir);
 	if (proto == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(skb, pkt);
+		return parse_ipv6(skb, pkt, dir);
 	return PACKET_OTHER;
 }
 

@@ -5,17 +5,40 @@
 
 #include "parse.bpf.h"
 
-/* In cb[], which nobody between redirect_neigh() and the second run of the hook writes. */
-#define ROUTED_MARK_0 0x7c6d6967
-#define ROUTED_MARK_1 0x2d627066
+/* In cb[], which nobody between the redirect and the next run of a hook writes. */
+#define ROUTED_MARK_0  0x7c6d6967
+#define ROUTED_MARK_1  0x2d627066
+#define REFUSED_MARK_0 0x7c6d6967
+#define REFUSED_MARK_1 0x2d727374
+
+/* True once: the mark does not go further than the hook that it is meant for. */
+static __always_inline bool take_mark(struct __sk_buff *skb, __u32 mark0, __u32 mark1)
+{
+	if (skb->cb[0] != mark0 || skb->cb[1] != mark1)
+		return false;
+	skb->cb[0] = 0;
+	return true;
+}
 
 /*
  * bpf_redirect_neigh() sends a packet through the egress hook again. True if this
  * is that second run: the packet is done.
  */
-static __always_inline bool routed_before(const struct __sk_buff *skb)
+static __always_inline bool routed_before(struct __sk_buff *skb)
 {
-	return skb->cb[0] == ROUTED_MARK_0 && skb->cb[1] == ROUTED_MARK_1;
+	return take_mark(skb, ROUTED_MARK_0, ROUTED_MARK_1);
+}
+
+/* At ingress: the answer to a local socket that egress has refused. */
+static __always_inline bool is_our_rst(struct __sk_buff *skb)
+{
+	return take_mark(skb, REFUSED_MARK_0, REFUSED_MARK_1);
+}
+
+static __always_inline void mark_as_routed(struct __sk_buff *skb)
+{
+	skb->cb[0] = ROUTED_MARK_0;
+	skb->cb[1] = ROUTED_MARK_1;
 }
 
 /*
@@ -40,9 +63,17 @@ static __always_inline int route_out(struct __sk_buff *skb, const struct packet 
 		    bpf_skb_store_bytes(skb, 0, &eth, sizeof(eth), 0))
 			return VERDICT_DROP;
 	}
-	skb->cb[0] = ROUTED_MARK_0;
-	skb->cb[1] = ROUTED_MARK_1;
+	mark_as_routed(skb);
 	return bpf_redirect_neigh(ifindex ?: skb->ifindex, 0, 0, 0);
+}
+
+/* To where the packet came from; it has been turned around. Return: verdict. */
+static __always_inline int route_back(struct __sk_buff *skb)
+{
+	if (!l2_len)
+		return VERDICT_DROP; /* no header for redirect_neigh(), and perhaps none to give */
+	mark_as_routed(skb);
+	return bpf_redirect_neigh(skb->ingress_ifindex, 0, 0, 0);
 }
 
 /*

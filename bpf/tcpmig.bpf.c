@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Entry points. */
+/*
+ * Entry points. Compiled twice: with TCPMIG_KERNEL_SKB for kernels that let a program see
+ * skb->ip_summed, and without, for all others (skb_csum.bpf.h).
+ */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
@@ -22,4 +25,14 @@ SEC("tc")
 int tcpmig_ingress(struct __sk_buff *skb)
 {
 	return ingress(skb);
+}
+
+/* What a command tells those who watch: run by it, with the event as context. */
+SEC("syscall")
+int tcpmig_announce(struct tcpmig_event *event)
+{
+	struct tcpmig_event copy = *event;
+
+	event_send(copy.type, copy.ref, copy.word, &copy.key);
+	return 0;
 }

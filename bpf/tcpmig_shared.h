@@ -8,16 +8,21 @@
 #define TCPMIG_SHARED_H
 
 #ifndef __VMLINUX_H__
+#include <linux/bpf.h>
 #include <linux/types.h>
 #endif
 
 /** Version of everything below; the pinned tcpmig_meta map records it. */
-#define TCPMIG_LAYOUT	   1
+#ifndef TCPMIG_LAYOUT /* a test builds another */
+#define TCPMIG_LAYOUT 2
+#endif
 
-#define TCPMIG_RULES_MAX   1024
-#define TCPMIG_FLOWS_MAX   131072
-#define TCPMIG_REMOTES_MAX 16384
-#define TCPMIG_IFACES_MAX  64
+#define TCPMIG_RULES_MAX    1024
+#define TCPMIG_FLOWS_MAX    (1 << 20)
+#define TCPMIG_REMOTES_MAX  16384
+#define TCPMIG_IFACES_MAX   64
+#define TCPMIG_FILTER_WORDS 1024
+#define TCPMIG_EVENTS_BYTES (256 * 1024)
 /* Owners that a rule remembers; a power of two. The one before that is forgotten. */
 #define TCPMIG_HOPS_MAX 16
 
@@ -36,9 +41,14 @@ struct tcpmig_endpoint {
 		__u8 addr[16];
 		__be32 addr32[4];
 	};
-	__be16 port;
-	__u8 family;
-	__u8 zero;
+	union {
+		struct {
+			__be16 port;
+			__u8 family;
+			__u8 zero;
+		};
+		__u32 rest; /* these three, to compare and to hash */
+	};
 };
 _Static_assert(sizeof(struct tcpmig_endpoint) == 20, "hash key without padding");
 
@@ -89,6 +99,8 @@ struct tcpmig_owner {
  * @ref:         what the entries of this rule carry: slot and generation, never 0
  * @hold_mode:   enum tcpmig_hold_mode
  * @flags:       TCPMIG_RULE_*
+ * @made_ns:     when the rule was made; CLOCK_BOOTTIME
+ * @changed_ns:  when its state was changed last; CLOCK_BOOTTIME
  */
 struct tcpmig_rule {
 	__u64 word;
@@ -98,9 +110,11 @@ struct tcpmig_rule {
 	__u8 hold_mode;
 	__u8 flags;
 	__u8 pad[6];
+	__u64 made_ns;
+	__u64 changed_ns;
 	struct tcpmig_owner owner[TCPMIG_HOPS_MAX];
 };
-_Static_assert(sizeof(struct tcpmig_rule) == 48 + TCPMIG_HOPS_MAX * 24, "no hidden padding");
+_Static_assert(sizeof(struct tcpmig_rule) == 64 + TCPMIG_HOPS_MAX * 24, "no hidden padding");
 
 /* epoch: counts state changes, 32 bits; hop: counts completed moves, modulo 65536 */
 static inline __u64 tcpmig_word(__u32 epoch, __u16 hop, enum tcpmig_state state)
@@ -135,7 +149,7 @@ static inline __u32 tcpmig_ref_slot(__u32 ref)
 }
 
 /**
- * struct tcpmig_remote - the prefilter: an address and port that concerns us.
+ * struct tcpmig_remote - an address and port that concerns us.
  * @old_ref: the rule that has it as OLD, or 0
  * @wires:   not 0: some flow has, had or shall have it as its peer on the wire
  */
@@ -144,32 +158,82 @@ struct tcpmig_remote {
 	__u32 wires;
 };
 
+/*
+ * The prefilter: a bit for each remote, in TCPMIG_FILTER_WORDS words of 64. A bit that is
+ * not set says "none of ours" without a look at any table.
+ */
+static inline __u32 tcpmig_filter_bit(const struct tcpmig_endpoint *ep)
+{
+	__u32 mixed = ep->addr32[0] ^ ep->addr32[1] ^ ep->addr32[2] ^ ep->addr32[3];
+
+	mixed = (mixed ^ ep->rest) * 0x9e3779b1; /* 2^32 divided by the golden ratio */
+	return mixed >> 16;
+}
+_Static_assert(TCPMIG_FILTER_WORDS * 64 == 1 << 16, "a bit for each value of the hash");
+
+/* Bits of tcpmig_flow.flags */
+#define TCPMIG_FLOW_LOCAL   1 /* of a socket of this host: it ends when that is gone */
+#define TCPMIG_FLOW_TALKED  2 /* beyond its SYN: another SYN is another connection */
+#define TCPMIG_FLOW_FIN_OUT 4
+#define TCPMIG_FLOW_FIN_IN  8
+#define TCPMIG_FLOW_RST	    16 /* from the local socket, or one that fits its state */
+#define TCPMIG_FLOW_REFUSED 32 /* its addresses on the wire are another connection's */
+
+/* CLOCK_MONOTONIC in units of some 1.07 s: fine enough for what has been idle for minutes. */
+#define TCPMIG_SEEN_SHIFT 30
+
 /**
  * struct tcpmig_flow - a connection of a rule; its key is what the client sees.
+ * @timer:           removes the entry some time after the connection has ended
  * @ref:             rule
  * @swallowed_epoch: the hold in which its first data segment was consumed
+ * @seen:            when it was made; of a forwarded one, when its latest packet left
  * @hop:             the latest hop for which its wire entry exists
+ * @flags:           TCPMIG_FLOW_*
  */
 struct tcpmig_flow {
+	struct bpf_timer timer;
 	__u32 ref;
 	__u32 swallowed_epoch;
+	__u32 seen;
 	__u16 hop;
-	__u8 pad[6];
+	__u8 flags;
+	__u8 pad;
 };
-_Static_assert(sizeof(struct tcpmig_flow) == 16, "no hidden padding");
+_Static_assert(sizeof(struct tcpmig_flow) == 32, "no hidden padding");
 
 /**
  * struct tcpmig_wire - the same connection as on the wire; made with BPF_NOEXIST.
+ * @ref:     rule, and with it OLD
  * @checked: no local socket is connected to the peer itself from the same address and
  *           port; until BPF has looked, the entry may be that socket's packets' undoing
  */
 struct tcpmig_wire {
-	struct tcpmig_endpoint old;
 	__u32 ref;
 	__u8 checked;
 	__u8 pad[3];
 };
-_Static_assert(sizeof(struct tcpmig_wire) == 28, "no hidden padding");
+_Static_assert(sizeof(struct tcpmig_wire) == 8, "no hidden padding");
+
+#define TCPMIG_CACHE_SLOTS 1024 /* a CPU; a power of two */
+
+/**
+ * struct tcpmig_cached - a flow, on one CPU, whose packets need nothing but the rewrite.
+ * @key:  as of the table in which it was looked up: flows for OUT, wires for IN
+ * @word, @ref: of its rule
+ * @flows_gone: of tcpmig_meta, read before the lookup; if one of the three has changed,
+ *              the entry is void
+ * @dir:  enum direction of bpf/, so that the two tables do not meet
+ */
+struct tcpmig_cached {
+	struct tcpmig_flow_key key;
+	__u64 word;
+	__u32 ref;
+	__u32 flows_gone;
+	__u32 dir;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct tcpmig_cached) == 64, "one cache line");
 
 /** struct tcpmig_rule_stats - per CPU and rule. */
 struct tcpmig_rule_stats {
@@ -196,12 +260,52 @@ enum tcpmig_attach_mode {
 	TCPMIG_ATTACH_CLSACT = 2,
 };
 
-/** struct tcpmig_meta - about the pin directory itself; one entry. */
+/**
+ * struct tcpmig_meta - about the tables as a whole; one entry.
+ * @layout:     TCPMIG_LAYOUT of whoever made the maps
+ * @flows_gone: counts up after each removal of a flow whose rule lives on
+ * @netns_ino:  the network namespace whose interfaces are attached
+ */
 struct tcpmig_meta {
-	__u32 layout; /* TCPMIG_LAYOUT of whoever made the maps */
-	__u32 pad;
-	__u64 netns_ino; /* the network namespace whose interfaces are attached */
+	__u32 layout;
+	__u32 flows_gone;
+	__u64 netns_ino;
 };
+
+/* X(NAME, "json_name"): what an event tells. The numbers are part of the layout. */
+#define TCPMIG_EVENTS(X)                \
+	X(RULE, "rule")                 \
+	X(FLOW_NEW, "flow-new")         \
+	X(FLOW_OVER, "flow-over")       \
+	X(FLOW_GONE, "flow-gone")       \
+	X(FLOW_REFUSED, "flow-refused") \
+	X(TABLE_FULL, "table-full")
+
+enum tcpmig_event_type {
+#define X(name, json) TCPMIG_E_##name,
+	TCPMIG_EVENTS(X)
+#undef X
+		TCPMIG_EVENTS_COUNT,
+};
+
+/**
+ * struct tcpmig_event - an entry of the ring buffer.
+ * @type:    enum tcpmig_event_type: RULE: the state of a rule has changed; FLOW_NEW: BPF has
+ *           made one; FLOW_OVER: FIN both ways, or RST; FLOW_GONE: its entry is removed;
+ *           FLOW_REFUSED: as TCPMIG_FLOW_REFUSED; TABLE_FULL: it could not be made
+ * @ref:     rule
+ * @time_ns: CLOCK_BOOTTIME
+ * @word:    of the rule, after the change
+ * @key:     OLD and the client; of RULE: OLD and the peer to which the rule leads, or zero
+ */
+struct tcpmig_event {
+	__u32 type;
+	__u32 ref;
+	__u64 time_ns;
+	__u64 word;
+	struct tcpmig_flow_key key;
+};
+_Static_assert(sizeof(struct tcpmig_event) == 64, "no hidden padding");
 
 /*
  * Counters, one per numbered reason: X(NAME, "json_name", is_drop, "what it says").
@@ -223,7 +327,11 @@ struct tcpmig_meta {
 	X(TABLE_FULL, "table_full", 1, "no room for another flow") \
 	X(WIRE_TAKEN, "wire_taken", 1, "another flow has the same addresses on the wire") \
 	X(REWRITE_FAILED, "rewrite_failed", 1, "the kernel refused the rewrite") \
-	X(ICMP_TRANSLATED, "icmp_translated", 0, "ICMP error from the path of the owner, translated back")
+	X(ICMP_TRANSLATED, "icmp_translated", 0, "ICMP error from the path of the owner, translated back") \
+	X(ICMP_OUT_TRANSLATED, "icmp_out_translated", 0, "ICMP error to the owner, translated") \
+	X(REFUSED_RST, "refused_rst", 0, "a refused connection was answered with RST") \
+	X(FLOW_OVER, "flow_over", 0, "connection ended: FIN both ways, or RST") \
+	X(EVENT_LOST, "event_lost", 0, "no room for an event: nobody watches, or too slowly")
 /* clang-format on */
 
 enum tcpmig_reason {

@@ -2,25 +2,17 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <linux/inet_diag.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
-#include <linux/sock_diag.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/time.h>
 
-#include "cleanup.h"
-#include "endpoint.h"
 #include "netlink.h"
 
 #define REPLY_TIMEOUT_S 5
 
-/* Sends @nlh and runs @cb on every answer. Return: 0 or -errno. */
-static int netlink_talk(int bus, struct nlmsghdr *nlh, mnl_cb_t cb, void *ctx)
+int netlink_talk(int bus, struct nlmsghdr *nlh, netlink_cb *cb, void *ctx)
 {
 	struct timeval timeout = { .tv_sec = REPLY_TIMEOUT_S };
 	struct mnl_socket *nl = mnl_socket_open(bus);
@@ -43,78 +35,6 @@ static int netlink_talk(int bus, struct nlmsghdr *nlh, mnl_cb_t cb, void *ctx)
 			err = -errno;
 	}
 	mnl_socket_close(nl);
-	return err;
-}
-
-struct socket_search {
-	const struct tcpmig_endpoint *remote;
-	struct rules_flows *found;
-	size_t room;
-};
-
-static void endpoint_of_diag(struct tcpmig_endpoint *ep, int family, const __be32 addr[4],
-			     __be16 port)
-{
-	if (family == AF_INET)
-		endpoint_set4(ep, addr[0], port);
-	else
-		endpoint_set6(ep, addr, port);
-}
-
-static int on_socket(const struct nlmsghdr *nlh, void *ctx)
-{
-	const struct inet_diag_msg *diag = mnl_nlmsg_get_payload(nlh);
-	struct socket_search *search = ctx;
-	struct rules_flows *found = search->found;
-	struct tcpmig_endpoint remote;
-	void *grown;
-
-	endpoint_of_diag(&remote, diag->idiag_family, diag->id.idiag_dst, diag->id.idiag_dport);
-	if (!endpoint_same(&remote, search->remote))
-		return MNL_CB_OK;
-	if (found->count == search->room) {
-		search->room = search->room ? search->room * 2 : 64;
-		grown = realloc(found->local, search->room * sizeof(*found->local));
-		if (!grown) {
-			errno = ENOMEM;
-			return MNL_CB_ERROR;
-		}
-		found->local = grown;
-	}
-	endpoint_of_diag(&found->local[found->count++], diag->idiag_family, diag->id.idiag_src,
-			 diag->id.idiag_sport);
-	return MNL_CB_OK;
-}
-
-static int dump_sockets(int family, struct socket_search *search)
-{
-	char buf[256];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct inet_diag_req_v2 *req;
-
-	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
-	req->sdiag_family = family;
-	req->sdiag_protocol = IPPROTO_TCP;
-	req->idiag_states = ~(1U << TCP_LISTEN | 1U << TCP_CLOSE | 1U << TCP_TIME_WAIT);
-	req->id.idiag_dport = search->remote->port;
-	return netlink_talk(NETLINK_SOCK_DIAG, nlh, on_socket, search);
-}
-
-int netlink_sockets_to(const struct tcpmig_endpoint *remote, struct rules_flows *found)
-{
-	struct socket_search search = { .remote = remote, .found = found };
-	int err;
-
-	*found = (struct rules_flows){ .origin = RULES_SOCKETS };
-	err = dump_sockets(AF_INET6, &search);
-	if (!err && remote->family == AF_INET)
-		err = dump_sockets(AF_INET, &search);
-	if (err) {
-		free(found->local);
-		memset(found, 0, sizeof(*found));
-	}
 	return err;
 }
 

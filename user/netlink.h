@@ -5,19 +5,22 @@
 
 #include <stdbool.h>
 
-#include "rules.h"
 #include "tcpmig_shared.h"
 
+struct nlmsghdr;
+
+/** netlink_cb - what libmnl calls for each message; Return: MNL_CB_OK, _STOP or _ERROR. */
+typedef int netlink_cb(const struct nlmsghdr *nlh, void *ctx);
+
 /**
- * netlink_sockets_to() - local ends of all TCP sockets connected to @remote.
- * @remote: address and port of the peer
- * @found:  result; free() @found->local
- *
- * By sock_diag, in every state but LISTEN, CLOSE and TIME_WAIT (whose ports may be used
- * again); v4-mapped sockets count as IPv4.
+ * netlink_talk() - send one request and have @cb see every message of the answer.
+ * For the other netlink_*.c; waits at most some seconds.
+ * @bus: NETLINK_ROUTE and so on
+ * @nlh: the request, in a buffer of the caller; gets its sequence number here
+ * @cb:  NULL where only an acknowledgement (NLM_F_ACK) comes back
  * Return: 0 or -errno.
  */
-int netlink_sockets_to(const struct tcpmig_endpoint *remote, struct rules_flows *found);
+int netlink_talk(int bus, struct nlmsghdr *nlh, netlink_cb *cb, void *ctx);
 
 /**
  * netlink_route() - the interface by which packets to @to leave.

@@ -15,9 +15,9 @@
 #include "cleanup.h"
 #include "hook.h"
 #include "netlink.h"
+#include "programs.h"
 #include "redirector.h"
 #include "rules.h"
-#include "tcpmig.skel.h"
 
 const char *redirector_mode_name(int mode)
 {
@@ -56,9 +56,7 @@ static int l2_len_of(const char *ifname)
 
 static bool serves_another_netns(const struct tables *t)
 {
-	struct tcpmig_meta meta;
-
-	return !tables_get_meta(t, &meta) && meta.netns_ino != redirector_netns_ino();
+	return t->meta->netns_ino != redirector_netns_ino();
 }
 
 /* Maps pinned by another version are not touched: their rules may be in use. */
@@ -88,29 +86,21 @@ static int check_pins(const struct pindir *dir, const char **why)
 	return err;
 }
 
-static int load(struct tcpmig **skel, const struct pindir *dir, int l2_len, const char **why)
+static int load(struct programs *programs, const struct pindir *dir, int l2_len, const char **why)
 {
-	int err;
+	int err = programs_load(programs, dir->path, l2_len);
 
 	*why = "load the programs";
-	*skel = tcpmig__open();
-	if (!*skel)
-		return -errno;
-	(*skel)->rodata->l2_len = l2_len;
-	err = tables_set_pin_paths((*skel)->obj, dir->path);
-	if (!err)
-		err = tcpmig__load(*skel);
 	if (err == -EPERM)
 		*why = "load the programs (needs root, or CAP_BPF and CAP_NET_ADMIN)";
-	return err;
+	return err ? err : tables_pin_announce(programs->obj, dir->fd);
 }
 
 static int set_up_tables(struct tables *t)
 {
-	struct tcpmig_meta meta = { .layout = TCPMIG_LAYOUT, .netns_ino = redirector_netns_ino() };
-	int err = tables_set_meta(t, &meta);
-
-	return err ? err : rules_repair(t);
+	__atomic_store_n(&t->meta->layout, TCPMIG_LAYOUT, __ATOMIC_RELEASE);
+	__atomic_store_n(&t->meta->netns_ino, redirector_netns_ino(), __ATOMIC_RELEASE);
+	return rules_repair(t);
 }
 
 #define STACK_MAX 8
@@ -167,11 +157,9 @@ bool redirector_stacked_on_attached(const struct tables *t, int ifindex)
 }
 
 /* Entry first, hooks second: whatever a kill leaves, detach finds it by the entry. */
-static int attach_hooks(struct tables *t, const struct hook *hook, const struct tcpmig *skel,
+static int attach_hooks(struct tables *t, const struct hook *hook, const struct programs *programs,
 			struct redirector_attached *result, const char **why)
 {
-	int egress_fd = bpf_program__fd(skel->progs.tcpmig_egress);
-	int ingress_fd = bpf_program__fd(skel->progs.tcpmig_ingress);
 	struct tcpmig_iface iface;
 	int err;
 
@@ -190,7 +178,7 @@ static int attach_hooks(struct tables *t, const struct hook *hook, const struct 
 		iface = (struct tcpmig_iface){ .mode = result->mode };
 	snprintf(iface.name, sizeof(iface.name), "%s", hook->ifname);
 	*why = "attach";
-	err = hook_attach(t, hook, &iface, ingress_fd, egress_fd, why);
+	err = hook_attach(t, hook, &iface, programs->ingress_fd, programs->egress_fd, why);
 	result->mode = iface.mode;
 	if (err && !result->already) {
 		hook_detach(hook, &iface);
@@ -234,7 +222,7 @@ int redirector_attach(struct pindir *dir, const char *ifname, enum redirector_mo
 	struct hook hook = { .ifname = ifname,
 			     .ifindex = if_nametoindex(ifname),
 			     .dir_fd = dir->fd };
-	struct tcpmig *skel = NULL;
+	struct programs programs = {};
 	struct tables t = {};
 	bool fresh = tables_layout_pinned(dir->fd) == 0;
 	int l2_len;
@@ -249,18 +237,18 @@ int redirector_attach(struct pindir *dir, const char *ifname, enum redirector_mo
 		goto out;
 	*why = "its kind of link layer is not supported; expected Ethernet, tun or WireGuard";
 	l2_len = l2_len_of(ifname);
-	err = l2_len < 0 ? l2_len : load(&skel, dir, l2_len, why);
+	err = l2_len < 0 ? l2_len : load(&programs, dir, l2_len, why);
 	if (err)
 		goto out;
-	err = tables_of_object(&t, skel->obj);
+	*result = (struct redirector_attached){ .mode = mode };
+	err = tables_of_object(&t, programs.obj);
 	if (!err)
 		err = set_up_tables(&t);
-	*result = (struct redirector_attached){ .mode = mode };
 	if (!err)
-		err = attach_hooks(&t, &hook, skel, result, why);
+		err = attach_hooks(&t, &hook, &programs, result, why);
 out:
 	tables_close(&t);
-	tcpmig__destroy(skel);
+	programs_unload(&programs);
 	if (err && fresh) {
 		hook_unpin_all(dir->fd);
 		tables_unpin(dir->fd);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Loading the programs and hanging them on interfaces. The only file that
- * knows the skeleton. Everything stays when the process goes: maps and TCX
+ * Hanging the programs on interfaces. Everything stays when the process goes: maps and TCX
  * links are pinned, clsact filters belong to the interface.
  */
 #ifndef TCPMIG_REDIRECTOR_H

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
+#include <string.h>
+#include <time.h>
 
 #include "endpoint.h"
 #include "rule_entries.h"
@@ -9,11 +11,48 @@ __u64 rule_word_load(const struct tcpmig_rule *rule)
 	return __atomic_load_n(&rule->word, __ATOMIC_ACQUIRE);
 }
 
-void rule_word_store(struct tcpmig_rule *rule, __u16 hop, enum tcpmig_state state)
+static __u64 clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (__u64)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+__u64 rule_now_ns(void)
+{
+	return clock_ns(CLOCK_BOOTTIME);
+}
+
+__u32 rule_flow_seen_now(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) >> TCPMIG_SEEN_SHIFT;
+}
+
+/* To whom the rule leads now: the next owner while it is awaited. */
+static const struct tcpmig_endpoint *owner_led_to(const struct tcpmig_rule *rule)
+{
+	__u64 word = rule_word_load(rule);
+	__u16 hop = tcpmig_word_hop(word) + (tcpmig_word_state(word) == TCPMIG_ARMED);
+
+	return &rule->owner[hop % TCPMIG_HOPS_MAX].peer;
+}
+
+void rule_set_state(const struct tables *t, struct tcpmig_rule *rule, __u16 hop,
+		    enum tcpmig_state state)
 {
 	__u32 epoch = tcpmig_word_epoch(rule_word_load(rule)) + 1;
+	struct tcpmig_event event = { .type = TCPMIG_E_RULE,
+				      .ref = rule->ref,
+				      .word = tcpmig_word(epoch, hop, state),
+				      .key = { .remote = rule->old } };
 
-	__atomic_store_n(&rule->word, tcpmig_word(epoch, hop, state), __ATOMIC_RELEASE);
+	rule->changed_ns = rule_now_ns();
+	__atomic_store_n(&rule->word, event.word, __ATOMIC_RELEASE);
+	if (state != TCPMIG_FREE)
+		event.key.local = *owner_led_to(rule);
+	/* Of what is done already nobody but a reader of events can miss this. */
+	tables_announce(t, &event);
 }
 
 bool rule_is_live(const struct tcpmig_rule *rule)
@@ -115,7 +154,12 @@ static int flow_add(struct tables *t, const struct tcpmig_rule *rule,
 		return err;
 	if ((!err && flow.ref == rule->ref) || !may_add(t, rule, local, origin))
 		return 0;
-	flow = (struct tcpmig_flow){ .ref = rule->ref };
+	/* It is known to the server, so a SYN from there on is another connection's. */
+	flow = (struct tcpmig_flow){ .ref = rule->ref,
+				     .seen = rule_flow_seen_now(),
+				     .flags = TCPMIG_FLOW_TALKED };
+	if (origin == RULES_SOCKETS)
+		flow.flags |= TCPMIG_FLOW_LOCAL;
 	return tables_set_flow(t, &key, &flow);
 }
 
@@ -141,7 +185,7 @@ static int wire_add(const struct tcpmig_flow_key *key, const struct tcpmig_flow 
 {
 	struct wiring *w = ctx;
 	struct tcpmig_flow_key wire_key = { .local = key->local };
-	struct tcpmig_wire wire = { .old = key->remote, .ref = flow->ref };
+	struct tcpmig_wire wire = { .ref = flow->ref };
 	struct tcpmig_wire there;
 	int err;
 
@@ -157,7 +201,7 @@ static int wire_add(const struct tcpmig_flow_key *key, const struct tcpmig_flow 
 	err = tables_get_wire(w->t, &wire_key, &there);
 	if (err)
 		return err;
-	if (there.ref == wire.ref && endpoint_same(&there.old, &wire.old))
+	if (there.ref == wire.ref)
 		return 0;
 	if (!ref_is_live(w->t, there.ref))
 		return tables_set_wire(w->t, &wire_key, &wire);
@@ -173,6 +217,43 @@ int rule_wires_add(struct tables *t, const struct tcpmig_rule *rule,
 	outcome->flows = 0;
 	outcome->taken = 0;
 	return tables_each_flow(t, wire_add, &w);
+}
+
+/* Wherever it has been: every owner of the rule may still be in the table. */
+static int flow_unwire(struct tables *t, const struct tcpmig_rule *rule,
+		       const struct tcpmig_endpoint *local)
+{
+	struct tcpmig_flow_key wire_key = { .local = *local };
+	struct tcpmig_wire wire;
+	int err = 0;
+
+	for (int hop = 0; !err && hop < TCPMIG_HOPS_MAX; hop++) {
+		wire_key.remote = rule->owner[hop].peer;
+		if (!tables_get_wire(t, &wire_key, &wire) && wire.ref == rule->ref)
+			err = tables_del_wire(t, &wire_key);
+	}
+	return err;
+}
+
+int rule_flow_remove(struct tables *t, const struct tcpmig_flow_key *key,
+		     const struct tcpmig_flow *flow)
+{
+	const struct tcpmig_rule *rule = &t->rules[tcpmig_ref_slot(flow->ref)];
+	struct tcpmig_event event = { .type = TCPMIG_E_FLOW_GONE, .ref = flow->ref, .key = *key };
+	struct tcpmig_flow now;
+	int err = tables_get_flow(t, key, &now);
+
+	if (err || !ref_is_live(t, flow->ref))
+		return err == -ENOENT ? 0 : err;
+	if (now.ref != flow->ref || now.flags != flow->flags || now.seen != flow->seen)
+		return 0;
+	err = flow_unwire(t, rule, &key->local);
+	if (!err)
+		err = tables_del_flow(t, key);
+	event.word = rule_word_load(rule);
+	if (!err)
+		err = tables_announce(t, &event);
+	return err ? err : 1;
 }
 
 static bool ref_is_dead(__u32 ref, void *ctx)

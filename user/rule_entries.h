@@ -11,11 +11,21 @@
 /** rule_word_load() - state, hop and epoch as BPF sees them now. */
 __u64 rule_word_load(const struct tcpmig_rule *rule);
 
-/** rule_word_store() - the flip. Everything that the new state reads has been written before. */
-void rule_word_store(struct tcpmig_rule *rule, __u16 hop, enum tcpmig_state state);
+/** rule_now_ns() - CLOCK_BOOTTIME, as in struct tcpmig_rule. */
+__u64 rule_now_ns(void);
+
+/**
+ * rule_set_state() - the flip. Everything that the new state reads has been written before.
+ * Those who watch are told afterwards.
+ */
+void rule_set_state(const struct tables *t, struct tcpmig_rule *rule, __u16 hop,
+		    enum tcpmig_state state);
 
 /** rule_is_live() - is the slot in use? */
 bool rule_is_live(const struct tcpmig_rule *rule);
+
+/** rule_flow_seen_now() - the present, as in struct tcpmig_flow.seen. */
+__u32 rule_flow_seen_now(void);
 
 /** rule_publish() - let packets to OLD find the rule. Twice is once. Return: 0 or -errno. */
 int rule_publish(struct tables *t, const struct tcpmig_rule *rule);
@@ -31,6 +41,15 @@ int rule_flows_add(struct tables *t, const struct tcpmig_rule *rule,
  */
 int rule_wires_add(struct tables *t, const struct tcpmig_rule *rule,
 		   const struct tcpmig_endpoint *peer, struct rules_outcome *outcome);
+
+/**
+ * rule_flow_remove() - the entry of a flow that has ended, and those by which it is found on
+ * the wire; those who watch are told.
+ * @flow: as it was read; if it has changed since then, it stays
+ * Return: 1: removed; 0: it has changed or is gone; -errno.
+ */
+int rule_flow_remove(struct tables *t, const struct tcpmig_flow_key *key,
+		     const struct tcpmig_flow *flow);
 
 /** rule_entries_delete() - all that carries the ref of @rule, which is free already. */
 int rule_entries_delete(struct tables *t, const struct tcpmig_rule *rule);

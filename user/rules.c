@@ -7,14 +7,6 @@
 #include "rule_entries.h"
 #include "rules.h"
 
-static __u64 boottime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (__u64)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static struct tcpmig_owner *owner_at(struct tcpmig_rule *rule, __u16 hop)
 {
 	return &rule->owner[hop % TCPMIG_HOPS_MAX];
@@ -22,7 +14,7 @@ static struct tcpmig_owner *owner_at(struct tcpmig_rule *rule, __u16 hop)
 
 static void set_deadline(struct tcpmig_rule *rule, __u32 ms)
 {
-	__atomic_store_n(&rule->deadline_ns, boottime_ns() + (__u64)ms * 1000000, __ATOMIC_RELEASE);
+	__atomic_store_n(&rule->deadline_ns, rule_now_ns() + (__u64)ms * 1000000, __ATOMIC_RELEASE);
 }
 
 /* By the records themselves: a command that was killed may not have published its rule. */
@@ -58,6 +50,7 @@ static int rule_alloc(struct tables *t, const struct tcpmig_endpoint *old)
 		rule->ref = tcpmig_ref(slot, generation);
 		rule->old = *old;
 		rule->owner[0].peer = *old;
+		rule->made_ns = rule_now_ns();
 		return slot;
 	}
 	return -ENOSPC;
@@ -75,7 +68,7 @@ static int rule_delete(struct tables *t, struct tcpmig_rule *rule)
 	}
 	if (err && err != -ENOENT)
 		return err;
-	rule_word_store(rule, 0, TCPMIG_FREE);
+	rule_set_state(t, rule, 0, TCPMIG_FREE);
 	return rule_entries_delete(t, rule);
 }
 
@@ -110,7 +103,7 @@ static enum tcpmig_state state_now(const struct tcpmig_rule *rule)
 {
 	enum tcpmig_state state = tcpmig_word_state(rule_word_load(rule));
 
-	if (state == TCPMIG_HELD && boottime_ns() > rule->deadline_ns)
+	if (state == TCPMIG_HELD && rule_now_ns() > rule->deadline_ns)
 		return TCPMIG_ACTIVE;
 	return state;
 }
@@ -174,7 +167,7 @@ int rules_hold(struct tables *t, const struct tcpmig_endpoint *old, __u32 max_ms
 		return fresh ? rule_abandon(t, rule, err) : err;
 	rule->hold_mode = mode;
 	set_deadline(rule, max_ms);
-	rule_word_store(rule, tcpmig_word_hop(rule_word_load(rule)), TCPMIG_HELD);
+	rule_set_state(t, rule, tcpmig_word_hop(rule_word_load(rule)), TCPMIG_HELD);
 	err = rule_publish(t, rule);
 	if (!err)
 		err = rule_wires_add(t, rule, NULL, outcome);
@@ -211,7 +204,7 @@ int rules_prepare(struct tables *t, const struct tcpmig_endpoint *old,
 	if (!err && !leads_to(rule, TCPMIG_ACTIVE, &next->peer) && state_now(rule) != TCPMIG_HELD &&
 	    state_now(rule) != TCPMIG_ARMED) {
 		set_deadline(rule, max_ms);
-		rule_word_store(rule, tcpmig_word_hop(rule_word_load(rule)), TCPMIG_HELD);
+		rule_set_state(t, rule, tcpmig_word_hop(rule_word_load(rule)), TCPMIG_HELD);
 	}
 	if (!err)
 		err = rule_publish(t, rule);
@@ -230,7 +223,7 @@ int rules_arm(struct tables *t, const struct tcpmig_endpoint *old, const struct 
 	if (outcome->taken)
 		return -EADDRINUSE;
 	set_deadline(rule, lease_ms);
-	rule_word_store(rule, tcpmig_word_hop(rule_word_load(rule)), TCPMIG_ARMED);
+	rule_set_state(t, rule, tcpmig_word_hop(rule_word_load(rule)), TCPMIG_ARMED);
 	return 0;
 }
 
@@ -245,7 +238,7 @@ int rules_disarm(struct tables *t, const struct tcpmig_endpoint *old, __u32 max_
 	if (state_now(rule) != TCPMIG_ARMED)
 		return 0;
 	set_deadline(rule, max_ms);
-	rule_word_store(rule, tcpmig_word_hop(rule_word_load(rule)), TCPMIG_HELD);
+	rule_set_state(t, rule, tcpmig_word_hop(rule_word_load(rule)), TCPMIG_HELD);
 	return 0;
 }
 
@@ -261,7 +254,7 @@ int rules_go(struct tables *t, const struct tcpmig_endpoint *old,
 	if (!leads_to(rule, TCPMIG_ACTIVE, next)) {
 		if (!leads_to(rule, TCPMIG_ARMED, next))
 			return -EBUSY;
-		rule_word_store(rule, tcpmig_word_hop(rule_word_load(rule)) + 1, TCPMIG_ACTIVE);
+		rule_set_state(t, rule, tcpmig_word_hop(rule_word_load(rule)) + 1, TCPMIG_ACTIVE);
 	}
 	return endpoint_same(next, old) ? rule_delete(t, rule) : 0;
 }
@@ -287,7 +280,7 @@ int rules_redirect(struct tables *t, const struct tcpmig_endpoint *old,
 		return fresh ? rule_abandon(t, rule, err) : err;
 	rule->flags = established_only ? TCPMIG_RULE_ESTABLISHED_ONLY : 0;
 	if (!there)
-		rule_word_store(rule, tcpmig_word_hop(rule_word_load(rule)) + 1, TCPMIG_ACTIVE);
+		rule_set_state(t, rule, tcpmig_word_hop(rule_word_load(rule)) + 1, TCPMIG_ACTIVE);
 	if (endpoint_same(&next->peer, old))
 		return rule_delete(t, rule);
 	err = rule_publish(t, rule);
@@ -324,14 +317,14 @@ int rules_release(struct tables *t, const struct tcpmig_endpoint *old)
 	state = state_now(rule);
 	if (state == TCPMIG_ACTIVE || hop == 0)
 		return rule_delete(t, rule);
-	rule_word_store(rule, hop, TCPMIG_ACTIVE);
+	rule_set_state(t, rule, hop, TCPMIG_ACTIVE);
 	return 0;
 }
 
 bool rules_view(const struct tables *t, __u32 slot, struct rules_view *view)
 {
 	struct tcpmig_rule *rule = &t->rules[slot];
-	__u64 word = rule_word_load(rule), now = boottime_ns();
+	__u64 word = rule_word_load(rule), now = rule_now_ns();
 	__u16 hop = tcpmig_word_hop(word);
 
 	if (tcpmig_word_state(word) == TCPMIG_FREE || hold_is_over(rule))

@@ -7,6 +7,7 @@
 #include "endpoint.h"
 #include "log.h"
 #include "netlink.h"
+#include "netlink_socks.h"
 #include "redirector.h"
 #include "session.h"
 
@@ -73,9 +74,7 @@ void session_close(struct session *s)
 
 static bool is_our_netns(const struct session *s)
 {
-	struct tcpmig_meta meta;
-
-	return !tables_get_meta(&s->tables, &meta) && meta.netns_ino == redirector_netns_ino();
+	return s->tables.meta->netns_ino == redirector_netns_ino();
 }
 
 int session_local_flows(const struct session *s, const struct tcpmig_endpoint *old,

@@ -11,17 +11,21 @@
 #include "cleanup.h"
 #include "tables.h"
 
-enum { RULES, REMOTES, FLOWS, WIRES, COUNTERS, STATS, IFACES, META };
+enum { RULES, REMOTES, FILTER, FLOWS, WIRES, COUNTERS, STATS, EVENTS, IFACES, META };
 
 static const char *const map_names[] = {
-	[RULES] = "tcpmig_rules",   [REMOTES] = "tcpmig_remotes",   [FLOWS] = "tcpmig_flows",
-	[WIRES] = "tcpmig_wires",   [COUNTERS] = "tcpmig_counters", [STATS] = "tcpmig_stats",
-	[IFACES] = "tcpmig_ifaces", [META] = "tcpmig_meta",
+	[RULES] = "tcpmig_rules",	[REMOTES] = "tcpmig_remotes", [FILTER] = "tcpmig_filter",
+	[FLOWS] = "tcpmig_flows",	[WIRES] = "tcpmig_wires",     [EVENTS] = "tcpmig_events",
+	[COUNTERS] = "tcpmig_counters", [STATS] = "tcpmig_stats",     [IFACES] = "tcpmig_ifaces",
+	[META] = "tcpmig_meta",
 };
+#define ANNOUNCE     "tcpmig_announce"
+#define ANNOUNCE_NEW "tcpmig_announce_new"
 
 _Static_assert(ARRAY_SIZE(map_names) == ARRAY_SIZE(((struct tables *)0)->fd), "one fd a map");
 
 #define RULES_BYTES (sizeof(struct tcpmig_rule) * TCPMIG_RULES_MAX)
+#define META_BYTES  sizeof(struct tcpmig_meta)
 
 /* bpf_obj_get() takes paths only; the directory is open, so it cannot change under us. */
 static int get_pinned(int dir_fd, const char *name)
@@ -32,20 +36,23 @@ static int get_pinned(int dir_fd, const char *name)
 	return bpf_obj_get(path);
 }
 
-static int map_rules(struct tables *t)
+static int map_shared(struct tables *t)
 {
-	void *rules = mmap(NULL, RULES_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd[RULES], 0);
+	const int prot = PROT_READ | PROT_WRITE;
+	void *rules = mmap(NULL, RULES_BYTES, prot, MAP_SHARED, t->fd[RULES], 0);
+	void *meta = mmap(NULL, META_BYTES, prot, MAP_SHARED, t->fd[META], 0);
+	int err = rules == MAP_FAILED || meta == MAP_FAILED ? -errno : 0;
 
-	if (rules == MAP_FAILED)
-		return -errno;
-	t->rules = rules;
-	return 0;
+	t->rules = rules == MAP_FAILED ? NULL : rules;
+	t->meta = meta == MAP_FAILED ? NULL : meta;
+	return err;
 }
 
 static void tables_init(struct tables *t)
 {
 	memset(t, 0, sizeof(*t));
 	memset(t->fd, 0xff, sizeof(t->fd));
+	t->announce_fd = -1;
 }
 
 int tables_layout_pinned(int dir_fd)
@@ -67,6 +74,17 @@ int tables_layout_pinned(int dir_fd)
 	return meta.layout;
 }
 
+static int open_pins(struct tables *t, int dir_fd)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(map_names); i++) {
+		t->fd[i] = get_pinned(dir_fd, map_names[i]);
+		if (t->fd[i] < 0)
+			return -errno;
+	}
+	t->announce_fd = get_pinned(dir_fd, ANNOUNCE);
+	return t->announce_fd < 0 ? -errno : 0;
+}
+
 int tables_open(struct tables *t, int dir_fd)
 {
 	int layout = tables_layout_pinned(dir_fd);
@@ -80,15 +98,9 @@ int tables_open(struct tables *t, int dir_fd)
 	if (layout != TCPMIG_LAYOUT)
 		return -EPROTO;
 	t->owned = true;
-	for (size_t i = 0; i < ARRAY_SIZE(map_names); i++) {
-		t->fd[i] = get_pinned(dir_fd, map_names[i]);
-		if (t->fd[i] < 0) {
-			err = -errno;
-			tables_close(t);
-			return err;
-		}
-	}
-	err = map_rules(t);
+	err = open_pins(t, dir_fd);
+	if (!err)
+		err = map_shared(t);
 	if (err)
 		tables_close(t);
 	return err;
@@ -102,17 +114,22 @@ int tables_of_object(struct tables *t, struct bpf_object *obj)
 		if (t->fd[i] < 0)
 			return t->fd[i];
 	}
-	return map_rules(t);
+	t->announce_fd = bpf_program__fd(bpf_object__find_program_by_name(obj, ANNOUNCE));
+	return map_shared(t);
 }
 
 void tables_close(struct tables *t)
 {
 	if (t->rules)
 		munmap(t->rules, RULES_BYTES);
+	if (t->meta)
+		munmap(t->meta, META_BYTES);
 	for (size_t i = 0; t->owned && i < ARRAY_SIZE(t->fd); i++) {
 		if (t->fd[i] >= 0)
 			close(t->fd[i]);
 	}
+	if (t->owned && t->announce_fd >= 0)
+		close(t->announce_fd);
 	tables_init(t);
 }
 
@@ -135,13 +152,34 @@ int tables_set_pin_paths(struct bpf_object *obj, const char *dir)
 	return 0;
 }
 
+/* Renamed over the older one, so that there always is one. */
+int tables_pin_announce(struct bpf_object *obj, int dir_fd)
+{
+	int fd = bpf_program__fd(bpf_object__find_program_by_name(obj, ANNOUNCE));
+	char path[64];
+
+	if (unlinkat(dir_fd, ANNOUNCE_NEW, 0) && errno != ENOENT)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/" ANNOUNCE_NEW, dir_fd);
+	if (bpf_obj_pin(fd, path))
+		return -errno;
+	return renameat(dir_fd, ANNOUNCE_NEW, dir_fd, ANNOUNCE) ? -errno : 0;
+}
+
+static int unpin(int dir_fd, const char *name)
+{
+	return unlinkat(dir_fd, name, 0) && errno != ENOENT ? -errno : 0;
+}
+
 int tables_unpin(int dir_fd)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(map_names); i++) {
-		if (unlinkat(dir_fd, map_names[i], 0) && errno != ENOENT)
-			return -errno;
-	}
-	return 0;
+	int err = unpin(dir_fd, ANNOUNCE_NEW);
+
+	if (!err)
+		err = unpin(dir_fd, ANNOUNCE);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(map_names); i++)
+		err = unpin(dir_fd, map_names[i]);
+	return err;
 }
 
 static int lookup(const struct tables *t, int map, const void *key, void *value)
@@ -161,28 +199,60 @@ static int delete (const struct tables *t, int map, const void *key)
 	return 0;
 }
 
-int tables_get_meta(const struct tables *t, struct tcpmig_meta *meta)
-{
-	return lookup(t, META, &(__u32){ 0 }, meta);
-}
-
-int tables_set_meta(const struct tables *t, const struct tcpmig_meta *meta)
-{
-	return update(t, META, &(__u32){ 0 }, meta, BPF_ANY);
-}
-
 int tables_get_remote(const struct tables *t, const struct tcpmig_endpoint *ep,
 		      struct tcpmig_remote *remote)
 {
 	return lookup(t, REMOTES, ep, remote);
 }
 
+/* The bit first, then the entry: a packet that is let through to the entry finds it. */
+static int filter_add(const struct tables *t, const struct tcpmig_endpoint *ep)
+{
+	__u32 bit = tcpmig_filter_bit(ep), word = bit / 64;
+	__u64 bits;
+	int err = lookup(t, FILTER, &word, &bits);
+
+	bits |= 1ULL << bit % 64;
+	return err ? err : update(t, FILTER, &word, &bits, BPF_ANY);
+}
+
+struct filter_word {
+	__u32 word;
+	__u64 bits;
+};
+
+static int filter_collect(const struct tcpmig_endpoint *ep, const struct tcpmig_remote *remote,
+			  void *ctx)
+{
+	__u32 bit = tcpmig_filter_bit(ep);
+	struct filter_word *w = ctx;
+
+	(void)remote;
+	if (bit / 64 == w->word)
+		w->bits |= 1ULL << bit % 64;
+	return 0;
+}
+
+/* The word of an entry that is gone, made anew from those that are there. */
+static int filter_remove(const struct tables *t, const struct tcpmig_endpoint *ep)
+{
+	struct filter_word w = { .word = tcpmig_filter_bit(ep) / 64 };
+	int err = tables_each_remote(t, filter_collect, &w);
+
+	return err ? err : update(t, FILTER, &w.word, &w.bits, BPF_ANY);
+}
+
 int tables_set_remote(const struct tables *t, const struct tcpmig_endpoint *ep,
 		      const struct tcpmig_remote *remote)
 {
-	if (!remote->old_ref && !remote->wires)
-		return delete (t, REMOTES, ep);
-	return update(t, REMOTES, ep, remote, BPF_ANY);
+	int err;
+
+	if (!remote->old_ref && !remote->wires) {
+		err = delete (t, REMOTES, ep);
+		return err ? err : filter_remove(t, ep);
+	}
+	err = filter_add(t, ep);
+	return err ? err : update(t, REMOTES, ep, remote, BPF_ANY);
 }
 
 int tables_get_flow(const struct tables *t, const struct tcpmig_flow_key *key,
@@ -213,6 +283,19 @@ int tables_add_wire(const struct tables *t, const struct tcpmig_flow_key *key,
 		    const struct tcpmig_wire *wire)
 {
 	return update(t, WIRES, key, wire, BPF_NOEXIST);
+}
+
+int tables_del_flow(const struct tables *t, const struct tcpmig_flow_key *key)
+{
+	int err = delete (t, FLOWS, key);
+
+	__atomic_add_fetch(&t->meta->flows_gone, 1, __ATOMIC_SEQ_CST);
+	return err;
+}
+
+int tables_del_wire(const struct tables *t, const struct tcpmig_flow_key *key)
+{
+	return delete (t, WIRES, key);
 }
 
 /* Everything in a hash map, read in batches: one call for thousands of entries. */
@@ -412,4 +495,16 @@ int tables_zero_stats(const struct tables *t, __u32 slot)
 		return cpus;
 	values = calloc(cpus, sizeof(*values));
 	return values ? update(t, STATS, &slot, values, BPF_ANY) : -ENOMEM;
+}
+
+int tables_announce(const struct tables *t, const struct tcpmig_event *event)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = event, .ctx_size_in = sizeof(*event));
+
+	return bpf_prog_test_run_opts(t->announce_fd, &opts) ? -errno : 0;
+}
+
+int tables_events_fd(const struct tables *t)
+{
+	return t->fd[EVENTS];
 }

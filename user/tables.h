@@ -13,10 +13,12 @@
 
 struct bpf_object;
 
-/** struct tables - open maps; @rules is the map itself, shared with BPF. */
+/** struct tables - open maps; @rules and @meta are the maps themselves, shared with BPF. */
 struct tables {
 	struct tcpmig_rule *rules; /* TCPMIG_RULES_MAX slots */
-	int fd[8];
+	struct tcpmig_meta *meta;
+	int fd[10];
+	int announce_fd; /* the program that sends the events of user space */
 	bool owned;
 };
 
@@ -43,20 +45,22 @@ void tables_close(struct tables *t);
  */
 int tables_set_pin_paths(struct bpf_object *obj, const char *dir);
 
-/** tables_unpin() - remove the pins of all maps in @dir_fd; those that are not there are no error.
+/**
+ * tables_pin_announce() - pin the program that tables_announce() runs, in place of an older one.
+ * Return: 0 or -errno.
  */
+int tables_pin_announce(struct bpf_object *obj, int dir_fd);
+
+/** tables_unpin() - remove all these pins in @dir_fd; those that are not there are no error. */
 int tables_unpin(int dir_fd);
 
 /** tables_layout_pinned() - layout of the maps in @dir_fd; 0 if there are none; -errno. */
 int tables_layout_pinned(int dir_fd);
 
-int tables_get_meta(const struct tables *t, struct tcpmig_meta *meta);
-int tables_set_meta(const struct tables *t, const struct tcpmig_meta *meta);
-
 /** tables_get_remote() - Return: 0, -ENOENT or -errno; so for all tables_get_*(). */
 int tables_get_remote(const struct tables *t, const struct tcpmig_endpoint *ep,
 		      struct tcpmig_remote *remote);
-/** tables_set_remote() - an entry with no rule and no wires is removed. */
+/** tables_set_remote() - and the prefilter; an entry with no rule and no wires is removed. */
 int tables_set_remote(const struct tables *t, const struct tcpmig_endpoint *ep,
 		      const struct tcpmig_remote *remote);
 
@@ -71,6 +75,10 @@ int tables_set_wire(const struct tables *t, const struct tcpmig_flow_key *key,
 /** tables_add_wire() - Return: 0; -EEXIST: another flow has this key; -E2BIG: full; -errno. */
 int tables_add_wire(const struct tables *t, const struct tcpmig_flow_key *key,
 		    const struct tcpmig_wire *wire);
+
+/** tables_del_flow() - and what BPF remembers of it. */
+int tables_del_flow(const struct tables *t, const struct tcpmig_flow_key *key);
+int tables_del_wire(const struct tables *t, const struct tcpmig_flow_key *key);
 
 /** tables_del_of_ref_if() - remove all flows and wires whose ref @pick picks. Return: 0 or -errno.
  */
@@ -102,5 +110,14 @@ int tables_get_counters(const struct tables *t, __u64 counters[TCPMIG_REASONS_CO
 /** tables_get_stats() - sums over all CPUs. */
 int tables_get_stats(const struct tables *t, __u32 slot, struct tcpmig_rule_stats *stats);
 int tables_zero_stats(const struct tables *t, __u32 slot);
+
+/**
+ * tables_announce() - tell those who watch. @event->time_ns is set by the kernel.
+ * Return: 0 or -errno; nobody watching is no error.
+ */
+int tables_announce(const struct tables *t, const struct tcpmig_event *event);
+
+/** tables_events_fd() - the ring buffer, for libbpf's ring_buffer__new(). Owned by @t. */
+int tables_events_fd(const struct tables *t);
 
 #endif

@@ -6,12 +6,12 @@
 
 #define ESTABLISHED_ONLY(rule) ((rule)->flags & TCPMIG_RULE_ESTABLISHED_ONLY)
 
-enum verb { PASS, REWRITE, SWALLOW, DROP };
+enum verb { PASS, REWRITE, SWALLOW, DROP, REFUSE };
 
 /* What is to happen, why, and by which rule. Without a rule nothing is counted. */
 struct ruling {
 	enum verb verb;
-	enum tcpmig_reason reason;    /* of DROP and SWALLOW */
+	enum tcpmig_reason reason;    /* of DROP, SWALLOW and REFUSE */
 	const struct tcpmig_rule *by; /* or NULL */
 	struct tcpmig_endpoint to;    /* of REWRITE */
 	__u32 ifindex;
@@ -102,52 +102,105 @@ static struct ruling dropped(const struct tcpmig_rule *by, enum tcpmig_reason re
 	return (struct ruling){ .verb = DROP, .by = by, .reason = reason };
 }
 
+/* Dropped, and whoever has sent it is told by an RST. */
+static struct ruling refused(const struct tcpmig_rule *by, enum tcpmig_reason reason)
+{
+	return (struct ruling){ .verb = REFUSE, .by = by, .reason = reason };
+}
+
 static struct ruling passed(void)
 {
 	return (struct ruling){ .verb = PASS };
 }
 
-/* Delivered as if it had come from, or been about, @old. */
-static struct ruling delivered(const struct tcpmig_rule *by, const struct tcpmig_endpoint *seen,
-			       const struct tcpmig_endpoint *old)
+/* Delivered as if it had come from, or been about, OLD. */
+static struct ruling delivered(const struct tcpmig_rule *by, const struct tcpmig_endpoint *seen)
 {
-	if (same(seen, old))
+	if (same(seen, &by->old))
 		return passed();
-	return (struct ruling){ .verb = REWRITE, .by = by, .to = *old };
+	return (struct ruling){ .verb = REWRITE, .by = by, .to = by->old };
 }
 
-/* TCP from @p->src about a connection to @old: who may talk depends on whose turn it is. */
+static struct ruling sent_on(const struct tcpmig_rule *by)
+{
+	return (struct ruling){
+		.verb = REWRITE, .by = by, .to = CUR(by)->peer, .ifindex = CUR(by)->ifindex
+	};
+}
+
+/* Both sides have said FIN, or one RST. */
+static bool is_over(const struct tcpmig_flow *flow)
+{
+	return flow->flags & TCPMIG_FLOW_RST ||
+	       (flow->flags & TCPMIG_FLOW_FIN_OUT && flow->flags & TCPMIG_FLOW_FIN_IN);
+}
+
+static void note(struct model *m, struct tcpmig_flow *flow, unsigned int flags)
+{
+	bool was_over = is_over(flow);
+
+	flow->flags |= flags;
+	if (is_over(flow) && !was_over)
+		m->counters[TCPMIG_R_FLOW_OVER]++;
+}
+
+/* What the client says of its connection. A SYN begins it anew. */
+static void note_egress(struct model *m, struct tcpmig_flow *flow, const struct model_packet *p,
+			bool local)
+{
+	unsigned int from_here = local ? TCPMIG_FLOW_LOCAL : 0;
+
+	if (p->syn) {
+		flow->flags = from_here;
+		return;
+	}
+	note(m, flow,
+	     from_here | TCPMIG_FLOW_TALKED | (p->fin ? TCPMIG_FLOW_FIN_OUT : 0) |
+		     (p->rst ? TCPMIG_FLOW_RST : 0));
+}
+
+/* What the owner says. No RST counts: it would have to fit the client's socket. */
+static void note_ingress(struct model *m, const struct tcpmig_rule *rule,
+			 const struct model_packet *p)
+{
+	struct tcpmig_flow_key key = { .remote = rule->old, .local = p->dst };
+	struct tcpmig_flow *flow = find_flow(m, &key);
+
+	if (p->fin && flow && flow->ref == rule->ref)
+		note(m, flow, TCPMIG_FLOW_FIN_IN);
+}
+
+/* TCP from @p->src on a connection to OLD: who may talk depends on whose turn it is. */
 static struct ruling ruling_ingress(struct model *m, const struct tcpmig_rule *rule,
-				    const struct model_packet *p, const struct tcpmig_endpoint *old)
+				    const struct model_packet *p)
 {
 	bool from_cur = same(&p->src, &CUR(rule)->peer);
 	bool from_next = same(&p->src, &NEXT(rule)->peer);
 
 	switch (state_of(m, rule)) {
 	case TCPMIG_ARMED:
-		if (from_next)
-			return delivered(rule, &p->src, old);
+		if (!from_next)
+			return dropped(rule, TCPMIG_R_FENCE_OLD_OWNER);
 		break;
 	case TCPMIG_HELD:
 		if (from_cur && p->rst)
 			return dropped(rule, TCPMIG_R_HELD_RST);
-		if (from_cur) {
-			m->counters[TCPMIG_R_IN_HELD_PASS]++;
-			return delivered(rule, &p->src, old);
-		}
-		if (from_next)
-			return dropped(rule, TCPMIG_R_FENCE_NEXT_EARLY);
+		if (!from_cur)
+			return dropped(rule, from_next ? TCPMIG_R_FENCE_NEXT_EARLY
+						       : TCPMIG_R_FENCE_OLD_OWNER);
+		m->counters[TCPMIG_R_IN_HELD_PASS]++;
 		break;
 	default:
-		if (from_cur)
-			return delivered(rule, &p->src, old);
+		if (!from_cur)
+			return dropped(rule, TCPMIG_R_FENCE_OLD_OWNER);
 	}
-	return dropped(rule, TCPMIG_R_FENCE_OLD_OWNER);
+	note_ingress(m, rule, p);
+	return delivered(rule, &p->src);
 }
 
 /* An ICMP error about a packet of ours, which went to @p->dst. */
-static struct ruling ruling_icmp(struct model *m, const struct tcpmig_rule *rule,
-				 const struct model_packet *p, const struct tcpmig_endpoint *old)
+static struct ruling ruling_icmp_ingress(struct model *m, const struct tcpmig_rule *rule,
+					 const struct model_packet *p)
 {
 	enum tcpmig_state state = state_of(m, rule);
 	bool about_next = same(&p->dst, &NEXT(rule)->peer);
@@ -155,19 +208,28 @@ static struct ruling ruling_icmp(struct model *m, const struct tcpmig_rule *rule
 	bool path_in_use = state == TCPMIG_ARMED ? about_next : about_cur;
 
 	if (path_in_use && (state == TCPMIG_ACTIVE || p->too_big))
-		return delivered(rule, &p->dst, old);
+		return delivered(rule, &p->dst);
 	return dropped(rule, TCPMIG_R_OLD_PATH_ICMP);
+}
+
+/* Our side's error about a packet of the owner, which came as one of OLD. */
+static struct ruling ruling_icmp_egress(struct model *m, const struct tcpmig_rule *rule)
+{
+	enum tcpmig_state state = state_of(m, rule);
+
+	if (state == TCPMIG_HELD || state == TCPMIG_ARMED)
+		return dropped(rule, TCPMIG_R_HELD_DROPPED);
+	return same(&CUR(rule)->peer, &rule->old) ? passed() : sent_on(rule);
 }
 
 /* The wire entry by which replies of CUR find the flow: made when first used. */
 static bool make_wire(struct model *m, const struct tcpmig_rule *rule,
-		      const struct tcpmig_flow_key *flow_key)
+		      const struct tcpmig_endpoint *local)
 {
-	struct tcpmig_flow_key key = { .remote = CUR(rule)->peer, .local = flow_key->local };
+	struct tcpmig_flow_key key = { .remote = CUR(rule)->peer, .local = *local };
 	struct tcpmig_wire *wire = find_wire(m, &key);
 
-	if (wire && rule_named(m, wire->ref) &&
-	    (wire->ref != rule->ref || !same(&wire->old, &flow_key->remote)))
+	if (wire && wire->ref != rule->ref && rule_named(m, wire->ref))
 		return false; /* another flow was first */
 	if (m->socket_exists && m->socket_exists(&key))
 		return false; /* a direct connection was first */
@@ -177,44 +239,41 @@ static bool make_wire(struct model *m, const struct tcpmig_rule *rule,
 		m->wires[m->wires_count].key = key;
 		wire = &m->wires[m->wires_count++].value;
 	}
-	*wire = (struct tcpmig_wire){ .old = flow_key->remote, .ref = rule->ref, .checked = 1 };
+	*wire = (struct tcpmig_wire){ .ref = rule->ref, .checked = 1 };
 	return true;
 }
 
-static struct tcpmig_flow *make_flow(struct model *m, const struct tcpmig_rule *rule,
-				     const struct tcpmig_flow_key *key)
+/* A flow goes, and with it all that it has on the wire with owners not yet forgotten. */
+static void remove_flow(struct model *m, const struct tcpmig_rule *rule,
+			const struct tcpmig_flow_key *key)
 {
 	struct tcpmig_flow *flow = find_flow(m, key);
+	struct model_flow *entry = (void *)((char *)flow - offsetof(struct model_flow, value));
 
-	if (flow && flow->ref == rule->ref)
-		return flow;
-	if (ESTABLISHED_ONLY(rule))
-		return NULL;
-	if (!flow) {
-		if (m->flows_count == m->entries_max)
-			return NULL;
-		m->flows[m->flows_count].key = *key;
-		flow = &m->flows[m->flows_count++].value;
+	for (int hop = 0; hop < TCPMIG_HOPS_MAX; hop++) {
+		struct tcpmig_flow_key wire_key = { .remote = rule->owner[hop].peer,
+						    .local = key->local };
+
+		for (size_t i = 0; i < m->wires_count; i++) {
+			if (same_flow(&m->wires[i].key, &wire_key) &&
+			    m->wires[i].value.ref == rule->ref)
+				m->wires[i--] = m->wires[--m->wires_count];
+		}
 	}
-	*flow = (struct tcpmig_flow){ .ref = rule->ref };
-	return flow;
+	*entry = m->flows[--m->flows_count];
 }
 
-/* TCP that leaves for OLD. */
+/* TCP of a known flow that leaves for OLD. */
 static struct ruling ruling_egress(struct model *m, const struct tcpmig_rule *rule,
-				   const struct model_packet *p)
+				   struct tcpmig_flow *flow, const struct model_packet *p,
+				   bool local)
 {
-	struct tcpmig_flow_key key = { .remote = p->dst, .local = p->src };
-	struct tcpmig_flow *flow = make_flow(m, rule, &key);
 	__u32 epoch = tcpmig_word_epoch(rule->word);
-	enum tcpmig_state state;
-	bool first_data;
+	enum tcpmig_state state = state_of(m, rule);
 
-	if (!flow)
-		return ESTABLISHED_ONLY(rule) ? passed() : dropped(rule, TCPMIG_R_TABLE_FULL);
-	state = state_of(m, rule);
 	if (state == TCPMIG_HELD || state == TCPMIG_ARMED) {
-		first_data = p->has_data && flow->swallowed_epoch != epoch;
+		bool first_data = p->has_data && flow->swallowed_epoch != epoch;
+
 		if (first_data)
 			flow->swallowed_epoch = epoch;
 		if (!first_data && rule->hold_mode == TCPMIG_HOLD_DROP)
@@ -223,16 +282,18 @@ static struct ruling ruling_egress(struct model *m, const struct tcpmig_rule *ru
 					.by = rule,
 					.reason = TCPMIG_R_HELD_SWALLOWED };
 	}
+	note_egress(m, flow, p, local);
 	if (same(&CUR(rule)->peer, &rule->old))
 		return passed();
 	if (flow->hop != tcpmig_word_hop(rule->word)) {
-		if (!make_wire(m, rule, &key))
-			return dropped(rule, TCPMIG_R_WIRE_TAKEN);
+		if (!make_wire(m, rule, &p->src)) {
+			flow->flags |= TCPMIG_FLOW_REFUSED;
+			return refused(rule, TCPMIG_R_WIRE_TAKEN);
+		}
 		flow->hop = tcpmig_word_hop(rule->word);
+		flow->flags &= ~TCPMIG_FLOW_REFUSED;
 	}
-	return (struct ruling){
-		.verb = REWRITE, .by = rule, .to = CUR(rule)->peer, .ifindex = CUR(rule)->ifindex
-	};
+	return sent_on(rule);
 }
 
 /* A direct packet to an address where redirected flows go, too: never in one tuple. */
@@ -241,160 +302,116 @@ static struct ruling ruling_direct(struct model *m, const struct model_packet *p
 {
 	struct tcpmig_flow_key key = { .remote = p->dst, .local = p->src };
 	const struct tcpmig_remote *remote = find_remote(m, &p->dst);
-	const struct tcpmig_wire *wire = remote && remote->wires ? find_wire(m, &key) : NULL;
+	const struct tcpmig_wire *wire = remote->wires ? find_wire(m, &key) : NULL;
 	const struct tcpmig_rule *rule = wire ? rule_named(m, wire->ref) : NULL;
 
 	if (!rule || !socket_peer || !same(socket_peer, &p->dst))
 		return passed();
 	if (!wire->checked && !p->syn)
 		return passed(); /* it was there before the flow */
-	return dropped(rule, TCPMIG_R_WIRE_TAKEN);
+	return refused(rule, TCPMIG_R_WIRE_TAKEN);
+}
+
+/* TCP that leaves for an address that concerns us. */
+static struct ruling ruling_leaving(struct model *m, const struct model_packet *p,
+				    const struct model_input *in)
+{
+	struct tcpmig_flow_key key = { .remote = p->dst, .local = p->src };
+	struct tcpmig_flow *flow = find_flow(m, &key);
+	const struct tcpmig_rule *rule = flow ? rule_named(m, flow->ref) : NULL;
+
+	if (rule) {
+		if (!ESTABLISHED_ONLY(rule) || !p->syn || !(flow->flags & TCPMIG_FLOW_TALKED))
+			return ruling_egress(m, rule, flow, p, in->local);
+		remove_flow(m, rule, &key); /* another connection: it is none of the rule's */
+		return passed();
+	}
+	rule = rule_of_old(m, &p->dst);
+	if (!rule)
+		return ruling_direct(m, p, in->socket_peer);
+	if (ESTABLISHED_ONLY(rule))
+		return passed();
+	if (!flow) {
+		if (m->flows_count == m->entries_max)
+			return p->syn ? refused(rule, TCPMIG_R_TABLE_FULL)
+				      : dropped(rule, TCPMIG_R_TABLE_FULL);
+		m->flows[m->flows_count].key = key;
+		flow = &m->flows[m->flows_count++].value;
+	}
+	memset(flow, 0, sizeof(*flow)); /* what a dead rule has left is taken over */
+	flow->ref = rule->ref;
+	return ruling_egress(m, rule, flow, p, in->local);
 }
 
 /* ---- which rule ---- */
 
-/* The rule of the flow that has @peer on the wire, and its OLD. A direct connection has none. */
+/* The rule of the flow that has @peer on the wire. A direct connection has none. */
 static const struct tcpmig_rule *rule_of_peer(struct model *m, const struct tcpmig_endpoint *peer,
-					      const struct tcpmig_endpoint *local,
-					      struct tcpmig_endpoint *old)
+					      const struct tcpmig_endpoint *local)
 {
 	struct tcpmig_flow_key key = { .remote = *peer, .local = *local };
-	const struct tcpmig_remote *remote = find_remote(m, peer);
-	struct tcpmig_wire *wire = remote && remote->wires ? find_wire(m, &key) : NULL;
+	struct tcpmig_wire *wire = find_wire(m, &key);
 	const struct tcpmig_rule *rule = wire ? rule_named(m, wire->ref) : NULL;
 	const struct tcpmig_flow *flow;
 
-	if (rule && !same(&wire->old, peer) && !wire->checked) {
+	if (rule && !same(&rule->old, peer) && !wire->checked) {
 		if (m->socket_exists && m->socket_exists(&key))
 			rule = NULL;
 		else
 			wire->checked = 1;
 	}
-	if (rule) {
-		*old = wire->old;
+	if (rule)
 		return rule;
-	}
 	rule = rule_of_old(m, peer);
-	if (!rule)
-		return NULL;
 	flow = find_flow(m, &key);
-	if (ESTABLISHED_ONLY(rule) && (!flow || flow->ref != rule->ref))
+	if (rule && ESTABLISHED_ONLY(rule) && (!flow || flow->ref != rule->ref))
 		return NULL;
-	*old = *peer;
 	return rule;
+}
+
+/* An address that no rule and no wire entry names concerns nobody. */
+static bool concerns_us(struct model *m, const struct tcpmig_endpoint *remote)
+{
+	return find_remote(m, remote);
+}
+
+static struct ruling rule_on_icmp(struct model *m, enum model_direction direction,
+				  const struct model_packet *p)
+{
+	struct tcpmig_flow_key key = { .remote = p->src, .local = p->dst };
+	const struct tcpmig_rule *rule;
+	const struct tcpmig_flow *flow;
+
+	if (direction == MODEL_INGRESS) {
+		if (!concerns_us(m, &p->dst))
+			return passed();
+		rule = rule_of_peer(m, &p->dst, &p->src);
+		return rule ? ruling_icmp_ingress(m, rule, p) : passed();
+	}
+	flow = concerns_us(m, &p->src) ? find_flow(m, &key) : NULL;
+	rule = flow ? rule_named(m, flow->ref) : NULL;
+	return rule ? ruling_icmp_egress(m, rule) : passed();
 }
 
 static struct ruling rule_on(struct model *m, enum model_direction direction,
 			     const struct model_packet *p, const struct model_input *in)
 {
-	bool tcp = p->kind == MODEL_TCP || p->kind == MODEL_TCP_FRAGMENT;
 	const struct tcpmig_rule *rule;
-	struct tcpmig_endpoint old;
-	struct ruling ruling;
+	struct ruling ruling = passed();
 
-	if (direction == MODEL_EGRESS) {
-		if (!tcp)
-			return passed();
-		rule = rule_of_old(m, &p->dst);
-		ruling = rule ? ruling_egress(m, rule, p) : ruling_direct(m, p, in->socket_peer);
-	} else if (tcp) {
-		rule = rule_of_peer(m, &p->src, &p->dst, &old);
-		ruling = rule ? ruling_ingress(m, rule, p, &old) : passed();
-	} else if (p->kind == MODEL_ICMP_ERROR) {
-		rule = rule_of_peer(m, &p->dst, &p->src, &old);
-		ruling = rule ? ruling_icmp(m, rule, p, &old) : passed();
-	} else {
-		return passed();
+	if (p->kind == MODEL_OTHER)
+		return ruling;
+	if (p->kind == MODEL_ICMP_ERROR)
+		return rule_on_icmp(m, direction, p);
+	if (direction == MODEL_EGRESS && concerns_us(m, &p->dst))
+		ruling = ruling_leaving(m, p, in);
+	if (direction == MODEL_INGRESS && concerns_us(m, &p->src)) {
+		rule = rule_of_peer(m, &p->src, &p->dst);
+		ruling = rule ? ruling_ingress(m, rule, p) : passed();
 	}
 	if (ruling.verb == REWRITE && p->kind == MODEL_TCP_FRAGMENT)
 		return dropped(ruling.by, TCPMIG_R_FRAGMENT);
 	return ruling;
-}
-
-/* ---- bytes ---- */
-
-static unsigned int get16(const unsigned char *at)
-{
-	return at[0] << 8 | at[1];
-}
-
-/*
- * The checksum @field, where all that it covers summed up to @before and now does to @after:
- * right stays right, and wrong stays wrong by the same amount. RFC 1624, equation 3, never
- * yields 0xffff; of the two zeros of one's complement it is always 0x0000.
- */
-static void move_checksum(unsigned char *field, unsigned int before, unsigned int after)
-{
-	unsigned int moved = (get16(field) + before + 0xffff - after % 0xffff) % 0xffff;
-
-	field[0] = moved >> 8;
-	field[1] = moved;
-}
-
-/* Sum of @len bytes of which the checksum field at @field counts as 0. */
-static unsigned int sum_without(unsigned int start, const unsigned char *data, size_t len,
-				size_t field)
-{
-	unsigned int sum = model_sum(start, data, field);
-
-	return model_sum(sum, data + field + 2, len - field - 2);
-}
-
-static unsigned int ip_sum(const unsigned char *ip, size_t len)
-{
-	return sum_without(0, ip, len, 10);
-}
-
-/* Addresses of the header at @ip, and the segment. Length and protocol do not change. */
-static unsigned int tcp_sum(const unsigned char *ip, bool v4, const unsigned char *tcp, size_t len)
-{
-	return sum_without(model_sum(6, ip + (v4 ? 12 : 8), v4 ? 8 : 32), tcp, len, 16);
-}
-
-static void set_endpoint(unsigned char *address, unsigned char *port, bool v4,
-			 const struct tcpmig_endpoint *to)
-{
-	memcpy(address, to->addr + (v4 ? 12 : 0), v4 ? 4 : 16);
-	memcpy(port, &to->port, 2);
-}
-
-static void rewrite_tcp(struct model_output *out, const struct model_packet *p, bool source,
-			const struct tcpmig_endpoint *to)
-{
-	unsigned char *ip = out->data + p->l3, *tcp = out->data + p->l4;
-	size_t ip_len = p->l4 - p->l3, tcp_len = out->len - p->l4;
-	unsigned int ip_before = p->v4 ? ip_sum(ip, ip_len) : 0;
-	unsigned int tcp_before = tcp_sum(ip, p->v4, tcp, tcp_len);
-	size_t address = (p->v4 ? 12 : 8) + (source ? 0 : p->v4 ? 4 : 16);
-
-	set_endpoint(ip + address, tcp + (source ? 0 : 2), p->v4, to);
-	if (p->v4)
-		move_checksum(ip + 10, ip_before, ip_sum(ip, ip_len));
-	move_checksum(tcp + 16, tcp_before, tcp_sum(ip, p->v4, tcp, tcp_len));
-}
-
-/* The quoted packet went to OLD. Return: false where too little of it is quoted. */
-static bool rewrite_icmp(struct model_output *out, const struct model_packet *p,
-			 const struct tcpmig_endpoint *to)
-{
-	size_t end = p->end < out->len ? p->end : out->len;
-	unsigned char *icmp = out->data + p->l4, *ip = out->data + p->quote;
-	unsigned char *tcp = out->data + p->quote_l4;
-	size_t quoted = end - p->quote_l4, ip_len = p->quote_l4 - p->quote;
-	bool whole = quoted >= 20;
-	unsigned int icmp_before = sum_without(0, icmp, end - p->l4, 2);
-	unsigned int ip_before = p->v4 ? ip_sum(ip, ip_len) : 0;
-	unsigned int tcp_before = whole ? tcp_sum(ip, p->v4, tcp, quoted) : 0;
-
-	if (quoted < 8)
-		return false;
-	set_endpoint(ip + (p->v4 ? 16 : 24), tcp + 2, p->v4, to);
-	if (p->v4)
-		move_checksum(ip + 10, ip_before, ip_sum(ip, ip_len));
-	if (whole)
-		move_checksum(tcp + 16, tcp_before, tcp_sum(ip, p->v4, tcp, quoted));
-	move_checksum(icmp + 2, icmp_before, sum_without(0, icmp, end - p->l4, 2));
-	return true;
 }
 
 /* ---- counting, and the verdict ---- */
@@ -402,12 +419,6 @@ static bool rewrite_icmp(struct model_output *out, const struct model_packet *p,
 static struct tcpmig_rule_stats *stats_of(struct model *m, const struct ruling *ruling)
 {
 	return &m->stats[ruling->by - m->rules];
-}
-
-static void count_drop(struct model *m, const struct ruling *ruling, enum tcpmig_reason reason)
-{
-	m->counters[reason]++;
-	stats_of(m, ruling)->dropped++;
 }
 
 /* Anew to the next hop: not with a tag, which would be lost; and on a device without neighbours
@@ -421,37 +432,47 @@ static int route(const struct model *m, struct model_output *out, const struct m
 		return MODEL_REDIRECT;
 	if (!ifindex || ifindex == m->ifindex)
 		return MODEL_NEXT;
-	memmove(out->data + 14, out->data, out->len);
-	memset(out->data, 0, 14);
-	out->data[12] = p->v4 ? 0x08 : 0x86;
-	out->data[13] = p->v4 ? 0x00 : 0xdd;
-	out->len += 14;
+	model_add_ethernet(out, p);
 	return MODEL_REDIRECT;
 }
 
 static void rewrite(struct model *m, enum model_direction direction, struct model_output *out,
 		    const struct model_packet *p, const struct ruling *ruling)
 {
+	bool leaves = direction == MODEL_EGRESS;
+
 	out->changed = true;
 	if (p->kind == MODEL_ICMP_ERROR) {
-		if (rewrite_icmp(out, p, &ruling->to)) {
-			m->counters[TCPMIG_R_ICMP_TRANSLATED]++;
-			return;
-		}
-		count_drop(m, ruling, TCPMIG_R_REWRITE_FAILED);
-		out->verdict = MODEL_DROP;
+		model_rewrite_icmp(out, p, leaves, &ruling->to);
+		m->counters[leaves ? TCPMIG_R_ICMP_OUT_TRANSLATED : TCPMIG_R_ICMP_TRANSLATED]++;
+	} else if (leaves) {
+		model_rewrite_tcp(out, p, false, &ruling->to);
+		m->counters[TCPMIG_R_OUT_REWRITTEN]++;
+		stats_of(m, ruling)->packets_out++;
+	} else {
+		model_rewrite_tcp(out, p, true, &ruling->to);
+		m->counters[TCPMIG_R_IN_REWRITTEN]++;
+		stats_of(m, ruling)->packets_in++;
+	}
+	if (leaves)
+		out->verdict = route(m, out, p, ruling->ifindex);
+}
+
+/* By the way it came; where that is no Ethernet there may be none. */
+static void refuse(struct model *m, struct model_output *out, const struct model_packet *p,
+		   bool local)
+{
+	out->verdict = MODEL_DROP;
+	if (p->tagged || !model_make_rst(out, p, m->l2_len))
+		return;
+	if (!local && !m->l2_len) {
 		out->half_done = true;
 		return;
 	}
-	rewrite_tcp(out, p, direction == MODEL_INGRESS, &ruling->to);
-	if (direction == MODEL_INGRESS) {
-		m->counters[TCPMIG_R_IN_REWRITTEN]++;
-		stats_of(m, ruling)->packets_in++;
-		return;
-	}
-	m->counters[TCPMIG_R_OUT_REWRITTEN]++;
-	stats_of(m, ruling)->packets_out++;
-	out->verdict = route(m, out, p, ruling->ifindex);
+	out->verdict = MODEL_REDIRECT;
+	out->changed = true;
+	out->refused = true;
+	m->counters[TCPMIG_R_REFUSED_RST]++;
 }
 
 void model_run(struct model *m, enum model_direction direction, const struct model_input *in,
@@ -463,20 +484,18 @@ void model_run(struct model *m, enum model_direction direction, const struct mod
 	memcpy(out->data, in->data, in->len);
 	out->len = in->len;
 	out->verdict = MODEL_NEXT;
-	out->changed = false;
-	out->half_done = false;
-	if (direction == MODEL_EGRESS && in->routed)
+	out->changed = out->refused = out->half_done = false;
+	if (in->marked)
 		return;
 	model_parse(in->data, in->len, m->l2_len, &p);
 	ruling = rule_on(m, direction, &p, in);
-	switch (ruling.verb) {
-	case PASS:
+	if (ruling.verb == PASS)
 		return;
-	case REWRITE:
+	if (ruling.verb == REWRITE)
 		return rewrite(m, direction, out, &p, &ruling);
-	case SWALLOW:
-	case DROP:
-		count_drop(m, &ruling, ruling.reason);
-		out->verdict = ruling.verb == DROP ? MODEL_DROP : MODEL_REDIRECT;
-	}
+	m->counters[ruling.reason]++;
+	stats_of(m, &ruling)->dropped++;
+	if (ruling.verb == REFUSE)
+		return refuse(m, out, &p, in->local);
+	out->verdict = ruling.verb == DROP ? MODEL_DROP : MODEL_REDIRECT;
 }

@@ -4,7 +4,7 @@
  * counters out. Written for reading, not for speed, and sharing no code with bpf/: its own
  * parser byte by byte, its own tables, every checksum from scratch by RFC 1071.
  *
- * model_parse.c: what a packet is. model.c: what happens to it.
+ * model_parse.c: what a packet is. model.c: what is to happen to it. model_bytes.c: it happens.
  */
 #ifndef TCPMIG_TEST_MODEL_H
 #define TCPMIG_TEST_MODEL_H
@@ -63,22 +63,30 @@ struct model {
 
 /**
  * struct model_input - a packet at a hook.
- * @routed:      it bears the mark of a packet that our own redirect brings by once more
- * @socket_peer: what the sending socket is connected to; NULL: no socket
+ * @marked:      it bears the mark of a packet that our own redirect brings by
+ * @local:       a socket of this host sends it
+ * @socket_peer: what that is connected to, or NULL
  */
 struct model_input {
 	const unsigned char *data;
 	size_t len;
-	bool routed;
+	bool marked;
+	bool local;
 	const struct tcpmig_endpoint *socket_peer;
 };
 
-/** struct model_output - @half_done: the rewrite failed, the bytes are of no interest. */
+/**
+ * struct model_output - what the hook does.
+ * @changed:   the bytes are others
+ * @refused:   it has become an RST to its sender
+ * @half_done: that failed on the way, and the bytes are of no interest
+ */
 struct model_output {
 	int verdict;
 	unsigned char data[MODEL_PACKET_MAX];
 	size_t len;
 	bool changed;
+	bool refused;
 	bool half_done;
 };
 
@@ -101,13 +109,27 @@ enum model_kind {
  */
 struct model_packet {
 	enum model_kind kind;
-	bool v4, tagged, syn, rst, has_data, too_big;
+	bool v4, tagged, syn, fin, rst, has_data, too_big;
 	size_t l3, l4, end, quote, quote_l4;
 	struct tcpmig_endpoint src, dst;
 };
 
 void model_parse(const unsigned char *data, size_t len, unsigned int l2_len,
 		 struct model_packet *packet);
+
+/*
+ * The bytes: the server's side of @p becomes @to in @out, all sums with it.
+ * model_rewrite_tcp(): as the source of a segment, or as its destination.
+ * model_rewrite_icmp(): in the quote; of one that leaves also as the receiver.
+ * model_make_rst(): the segment becomes the RST that answers it. False: it is one itself.
+ * model_add_ethernet(): an empty header in front.
+ */
+void model_rewrite_tcp(struct model_output *out, const struct model_packet *p, bool source,
+		       const struct tcpmig_endpoint *to);
+void model_rewrite_icmp(struct model_output *out, const struct model_packet *p, bool leaves,
+			const struct tcpmig_endpoint *to);
+bool model_make_rst(struct model_output *out, const struct model_packet *p, unsigned int l2_len);
+void model_add_ethernet(struct model_output *out, const struct model_packet *p);
 
 /** model_sum() - one's complement sum of 16-bit words, on top of @start; RFC 1071. */
 unsigned int model_sum(unsigned int start, const unsigned char *data, size_t len);

@@ -57,6 +57,7 @@ static void parse_tcp(const struct bytes *b, struct model_packet *p, bool first_
 	set_ports(b, p->l4, p);
 	p->rst = flags & 0x04;
 	p->syn = flags & 0x02;
+	p->fin = flags & 0x01;
 	p->has_data = flags & 0x03 || b->len > p->l4 + header_len;
 	p->kind = first_fragment ? MODEL_TCP_FRAGMENT : MODEL_TCP;
 }
@@ -94,6 +95,10 @@ static void parse_icmp(const struct bytes *b, struct model_packet *p)
 		quote_l4 = quote + 40;
 	}
 	if (!has(&message, quote_l4, 4))
+		return;
+	/* Who gets the error is who has sent the packet, or it is about none that was real. */
+	if (memcmp(p->dst.addr + (p->v4 ? 12 : 0), b->data + quote + (p->v4 ? 12 : 8),
+		   p->v4 ? 4 : 16))
 		return;
 	set_address(&p->src, b->data + quote + (p->v4 ? 12 : 8), p->v4);
 	set_address(&p->dst, b->data + quote + (p->v4 ? 16 : 24), p->v4);

@@ -135,6 +135,8 @@ const struct row rows[] = {
 	  OLD, REDIRECT, CLIENT, NEW, R(OUT_REWRITTEN) },
 	{ "established only: a new flow to OLD", ACTIVE_ESTABLISHED_ONLY, OUT, TCP_SYN, CLIENT2,
 	  OLD, NEXT, UNTOUCHED, -1 },
+	{ "established only: another connection from the same port", ACTIVE_ESTABLISHED_ONLY, OUT,
+	  TCP_SYN, CLIENT, OLD, NEXT, UNTOUCHED, -1 },
 	{ "established only: OLD to a new flow", ACTIVE_ESTABLISHED_ONLY, IN, TCP_DATA, OLD,
 	  CLIENT2, NEXT, UNTOUCHED, -1 },
 	{ "established only: OLD to the flow", ACTIVE_ESTABLISHED_ONLY, IN, TCP_RST, OLD, CLIENT,

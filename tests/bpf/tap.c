@@ -8,6 +8,8 @@
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -101,18 +103,23 @@ int tap_send(const struct tap *tap, const unsigned char *data, const size_t piec
 	return writev(tap->fd, vec, count) < 0 ? -errno : 0;
 }
 
-/* The kernel itself now and then says something about IPv6 multicast groups: not ours. */
+/* The kernel itself asks for neighbours, and tells of multicast groups: not ours. */
 static int is_chatter(const unsigned char *data, size_t len)
 {
-	return len > 14 && data[0] == 0x33 && data[1] == 0x33;
+	bool arp = len > 14 && data[12] == 0x08 && data[13] == 0x06 && data[0] == 0xff;
+
+	return arp || (len > 14 && data[0] == 0x33 && data[1] == 0x33);
 }
 
-int tap_receive(const struct tap *tap, unsigned char *data, size_t size)
+int tap_receive(const struct tap *tap, unsigned char *data, size_t size, int wait_ms)
 {
+	struct pollfd readable = { .fd = tap->fd, .events = POLLIN };
 	ssize_t len;
 
 	do {
 		len = read(tap->fd, data, size);
+		if (len < 0 && errno == EAGAIN && wait_ms && poll(&readable, 1, wait_ms) == 1)
+			len = read(tap->fd, data, size);
 	} while (len > 0 && is_chatter(data, len));
 	if (len < 0)
 		return errno == EAGAIN ? 0 : -errno;

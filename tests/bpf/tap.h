@@ -24,7 +24,11 @@ int tap_open(struct tap *tap, const char *name, int prog_fd);
 /** tap_send() - a frame in @pieces[]; they add up to all of it. Return: 0 or -errno. */
 int tap_send(const struct tap *tap, const unsigned char *data, const size_t pieces[], size_t count);
 
-/** tap_receive() - Return: bytes of the frame that came back; 0: none did; -errno. */
-int tap_receive(const struct tap *tap, unsigned char *data, size_t size);
+/**
+ * tap_receive() - the frame that came back.
+ * @wait_ms: for it; mostly it is there when tap_send() returns, but not always
+ * Return: its bytes; 0: none did; -errno.
+ */
+int tap_receive(const struct tap *tap, unsigned char *data, size_t size, int wait_ms);
 
 #endif

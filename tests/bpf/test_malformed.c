@@ -171,7 +171,7 @@ static void run_scene(const char *name, const struct scene *scene, enum fate fat
 		expected = in;
 	if (out.len != len || memcmp(out.data, expected->data, len))
 		fail_msg("%s, %zu bytes: not the bytes expected", name, len);
-	check_counters(name, before, fate == LEFT ? -1 : scene->reason, 0);
+	check_counters(name, before, fate == LEFT ? -1 : scene->reason, 1 << R(FLOW_OVER));
 	runs++;
 }
 

@@ -21,12 +21,13 @@
 #include <time.h>
 
 #include "tap.h"
-#include "tcpmig.skel.h"
 #include "world.h"
 
 #define PACKETS_DEFAULT	   200000
 #define PACKETS_PER_CHANGE 200
 #define ETHERNET_LEN	   14
+#define WAIT_MS		   1000
+#define RST_WAIT_MS	   10
 
 static struct world world;
 static struct tap taps[2]; /* by enum model_direction */
@@ -66,9 +67,9 @@ static bool fits(const struct gen_packet *p)
 	if (is_tag(type_at(p, 12)) && is_tag(type_at(p, 16)) && is_tag(type_at(p, 20)))
 		return false;
 	model_parse(p->data, p->len, ETHERNET_LEN, &parsed);
-	if (parsed.kind != MODEL_TCP)
+	if (parsed.kind == MODEL_OTHER)
 		return true;
-	return parsed.src.addr[parsed.v4 ? 12 : 0] == (parsed.v4 ? 8 : 0xfd);
+	return p->data[parsed.l3 + (parsed.v4 ? 12 : 8)] == (parsed.v4 ? 8 : 0xfd);
 }
 
 /* The first piece is the linear area: the Ethernet header and few bytes more. */
@@ -86,6 +87,13 @@ static size_t cut_in_pieces(struct gen *g, const struct gen_packet *p, size_t pi
 	return count + 1;
 }
 
+/* Surely. An RST may go to one who is nobody's neighbour. */
+static bool comes_back(const struct model_output *expected)
+{
+	return expected->verdict == MODEL_NEXT ||
+	       (expected->verdict == MODEL_REDIRECT && expected->changed && !expected->refused);
+}
+
 static const char *compare(enum model_direction direction, const struct model_output *expected,
 			   const unsigned char *data, size_t len)
 {
@@ -93,10 +101,10 @@ static const char *compare(enum model_direction direction, const struct model_ou
 	/* bpf_redirect_neigh() has written another Ethernet header */
 	size_t from = routed ? 12 : 0;
 
-	if (expected->verdict == MODEL_DROP || (routed && !expected->changed))
-		return len ? "it passed" : NULL;
 	if (!len)
-		return "it did not pass";
+		return comes_back(expected) ? "it did not pass" : NULL;
+	if (expected->verdict == MODEL_DROP || (routed && !expected->changed))
+		return "it passed";
 	if (len != expected->len)
 		return "length";
 	if (memcmp(data + from, expected->data + from, len - from))
@@ -123,7 +131,11 @@ static void run_one(struct gen *g, unsigned long number)
 	in.len = p.len;
 	model_run(&world.model, direction, &in, &expected);
 	err = tap_send(&taps[direction], p.data, pieces, count);
-	len = err ? err : tap_receive(&taps[direction], data, sizeof(data));
+	len = err ? err
+		  : tap_receive(&taps[direction], data, sizeof(data),
+				comes_back(&expected) ? WAIT_MS
+				: expected.refused    ? RST_WAIT_MS
+						      : 0);
 	wrong = len < 0 ? strerror(-len) : compare(direction, &expected, data, len);
 	runs++;
 	seen[!len ? GONE : expected.changed ? REWRITTEN : BACK]++;
@@ -155,11 +167,13 @@ static int make_neighbours(const char *device)
 
 	err |= run_shell("ip route add 8.0.0.0/8 dev %s%s", device, "");
 	err |= run_shell("ip -6 route add fd09::/16 dev %s%s", device, "");
-	for (int i = 0; i < 2 * GEN_SERVERS; i++) {
-		struct tcpmig_endpoint ep = gen_server(i % 2, i / 2);
+	for (int i = 0; i < 2 * (GEN_SERVERS + GEN_CLIENTS); i++) {
+		bool v4 = i % 2;
+		unsigned int who = i / 2;
+		struct tcpmig_endpoint ep = who < GEN_SERVERS ? gen_server(v4, who)
+							      : gen_client(v4, who - GEN_SERVERS);
 
-		inet_ntop(i % 2 ? AF_INET : AF_INET6, ep.addr + (i % 2 ? 12 : 0), text,
-			  sizeof(text));
+		inet_ntop(v4 ? AF_INET : AF_INET6, ep.addr + (v4 ? 12 : 0), text, sizeof(text));
 		snprintf(rest, sizeof(rest), "lladdr 02:00:00:00:00:02 nud permanent dev %s",
 			 device);
 		err |= run_shell("ip neigh replace %s %s", text, rest);
@@ -173,15 +187,13 @@ static int open_taps(void)
 
 	if (unshare(CLONE_NEWNET))
 		return -errno;
-	err = world_open(&world, ETHERNET_LEN);
+	err = world_open(&world, ETHERNET_LEN, false);
 	if (err)
 		return err;
 	world.ifindexes = 1;
-	err = tap_open(&taps[MODEL_EGRESS], "out",
-		       bpf_program__fd(world.skel->progs.tcpmig_egress));
+	err = tap_open(&taps[MODEL_EGRESS], "out", world.prog_fds[MODEL_EGRESS]);
 	if (!err)
-		err = tap_open(&taps[MODEL_INGRESS], "in",
-			       bpf_program__fd(world.skel->progs.tcpmig_ingress));
+		err = tap_open(&taps[MODEL_INGRESS], "in", world.prog_fds[MODEL_INGRESS]);
 	return err ? err : make_neighbours("out") ? -ENOTSUP : 0;
 }
 

@@ -17,12 +17,18 @@
 
 static unsigned long runs;
 
-/* Rewrites from a hold, or after it, are counted as such, too. */
+/* Rewrites from a hold, or after it, are counted as such, too; and so is the flow's end. */
 static unsigned int also_counted(const struct row *row)
 {
+	unsigned int also = 0;
+
 	if (row->reason == R(IN_REWRITTEN) || row->setup == ACTIVE_HELD)
-		return 1 << R(IN_HELD_PASS);
-	return row->setup == ACTIVE_HELD_OVER ? 1 << R(HELD_EXPIRED) : 0;
+		also |= 1 << R(IN_HELD_PASS);
+	if (row->setup == ACTIVE_HELD_OVER)
+		also |= 1 << R(HELD_EXPIRED);
+	if (row->shape == TCP_RST)
+		also |= 1 << R(FLOW_OVER);
+	return also;
 }
 
 /* Translated: byte for byte the error that quotes a packet to @dst. */

@@ -16,41 +16,55 @@
 #include <string.h>
 
 #include "tcpmig.skel.h"
+#include "tcpmig_plain.skel.h"
 
 #define VERIFIED_INSNS_MAX 100000
 
 static const char *self;
 
-static void print_to_both(FILE *file, const char *name, unsigned int l2_len,
+static void print_to_both(FILE *file, const char *name, const char *build, unsigned int l2_len,
 			  const struct bpf_prog_info *info)
 {
 	FILE *to[] = { stdout, file };
 
 	for (int i = 0; i < 2; i++)
 		fprintf(to[i],
-			"%s%-16s l2_len %2u: verified %6u insns, xlated %6u, jited %6u bytes\n",
-			i ? "" : "# ", name, l2_len, info->verified_insns, info->xlated_prog_len,
-			info->jited_prog_len);
+			"%s%-16s %-5s l2_len %2u: verified %6u insns, xlated %6u, jited %6u "
+			"bytes\n",
+			i ? "" : "# ", name, build, l2_len, info->verified_insns,
+			info->xlated_prog_len, info->jited_prog_len);
 }
 
-static void measure(FILE *file, unsigned int l2_len)
+static void measure_object(FILE *file, struct bpf_object *obj, const char *build,
+			   unsigned int l2_len)
 {
-	struct tcpmig *skel = tcpmig__open();
 	struct bpf_program *prog;
 
-	assert_non_null(skel);
-	skel->rodata->l2_len = l2_len;
-	assert_int_equal(tcpmig__load(skel), 0);
-	bpf_object__for_each_program(prog, skel->obj)
+	bpf_object__for_each_program(prog, obj)
 	{
 		struct bpf_prog_info info = {};
 		__u32 len = sizeof(info);
 
 		assert_int_equal(bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len), 0);
-		print_to_both(file, bpf_program__name(prog), l2_len, &info);
+		print_to_both(file, bpf_program__name(prog), build, l2_len, &info);
 		assert_in_range(info.verified_insns, 1, VERIFIED_INSNS_MAX);
 	}
+}
+
+static void measure(FILE *file, unsigned int l2_len)
+{
+	struct tcpmig_plain *plain = tcpmig_plain__open();
+	struct tcpmig *skel = tcpmig__open();
+
+	assert_true(skel && plain);
+	skel->rodata->l2_len = l2_len;
+	plain->rodata->l2_len = l2_len;
+	assert_int_equal(tcpmig__load(skel), 0);
+	assert_int_equal(tcpmig_plain__load(plain), 0);
+	measure_object(file, skel->obj, "full", l2_len);
+	measure_object(file, plain->obj, "plain", l2_len);
 	tcpmig__destroy(skel);
+	tcpmig_plain__destroy(plain);
 }
 
 static void programs_are_far_from_the_limit(void **state)

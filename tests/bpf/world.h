@@ -12,13 +12,20 @@
 #include "model.h"
 #include "tables.h"
 
-struct tcpmig;
+struct bpf_object;
 
 /* Tables that small are full now and then. */
 #define WORLD_ENTRIES 40
 
+/**
+ * struct world - the loaded programs, their tables, and the model of both.
+ * @prog_fds: by enum model_direction
+ */
 struct world {
-	struct tcpmig *skel;
+	struct bpf_object *obj;
+	void *skel;
+	bool plain;
+	int prog_fds[2];
 	struct tables tables;
 	struct model model;
 	__u64 counters_base[TCPMIG_REASONS_COUNT];
@@ -27,8 +34,12 @@ struct world {
 	unsigned int ifindexes; /* owners are behind interface 0 (the packet's own) .. this - 1 */
 };
 
-/** world_open() - load the programs for devices with @l2_len. Return: 0 or < 0. */
-int world_open(struct world *w, unsigned int l2_len);
+/**
+ * world_open() - load the programs for devices with @l2_len.
+ * @plain: those for a kernel that does not show skb->ip_summed
+ * Return: 0 or < 0.
+ */
+int world_open(struct world *w, unsigned int l2_len, bool plain);
 void world_close(struct world *w);
 
 /** world_change() - one random order of a user, or time passing; the model follows. */

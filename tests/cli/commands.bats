@@ -52,7 +52,7 @@ is_as_before() {
 @test "attach by TCX: both directions, detach leaves nothing" {
 	run client "$T" attach eth0
 	[ "$output" = "attached to eth0 by tcx" ]
-	[ "$(our_programs)" = 2 ]
+	[ "$(our_programs)" = 3 ] # two hooks, and the voice of the commands
 	[ "$(json "d['interfaces'][0]['mode']")" = tcx ]
 	[ -z "$(client tc filter show dev eth0 ingress)" ]
 	run client "$T" detach eth0
@@ -73,7 +73,7 @@ is_as_before() {
 		client "$T" attach eth0 --mode $mode
 		client "$T" attach eth0
 		client "$T" attach eth0 --mode $mode
-		wait_for_programs 2
+		wait_for_programs 3
 		[ "$(json "len(d['interfaces'])")" = 1 ]
 		left_nothing
 	done

@@ -64,7 +64,7 @@ s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(('10.9.0.1', $port))
 s.connect(('10.9.0.3', 6000))"
-	[ "$status" = 124 ] # its SYN never left
+	[[ $output == *ConnectionRefusedError* ]] # its SYN never left
 	[ "$(counter wire_taken)" -gt 0 ]
 	talked
 	both_ok 1

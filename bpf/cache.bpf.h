@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A look into a hash table costs more than all else that a redirected packet needs. So each
+ * CPU remembers the flows whose last packet was plainly rewritten, with the rule's word: any
+ * change of the rule's state or epoch, or of its set of flows, voids it. Packets that begin
+ * or end a connection never take this way.
+ */
+#ifndef TCPMIG_CACHE_BPF_H
+#define TCPMIG_CACHE_BPF_H
+
+#include "parse.bpf.h"
+#include "rule.bpf.h"
+
+/* Off on PREEMPT_RT: there a program may interrupt another on its CPU. Set at attach. */
+const volatile bool use_cache = true;
+
+static __always_inline struct tcpmig_cached *cache_slot(const struct tcpmig_flow_key *key)
+{
+	__u32 mixed = tcpmig_filter_bit(&key->remote) + key->local.addr32[3] * 0x85ebca6b;
+	__u32 slot = (mixed ^ key->local.port * 0x9e3779b1u) * 0xc2b2ae35 >> 16;
+
+	slot &= TCPMIG_CACHE_SLOTS - 1;
+	return bpf_map_lookup_elem(&tcpmig_cache, &slot);
+}
+
+/* Both begin at a multiple of 8. */
+static __always_inline bool same_key(const struct tcpmig_flow_key *a,
+				     const struct tcpmig_flow_key *b)
+{
+	const __u64 *x = (const void *)a, *y = (const void *)b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+}
+
+static __always_inline struct tcpmig_meta *meta_get(void)
+{
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(&tcpmig_meta, &key);
+}
+
+/* To be read before the tables are looked into. */
+static __always_inline __u32 flows_gone(void)
+{
+	const volatile struct tcpmig_meta *meta = meta_get();
+
+	return meta ? meta->flows_gone : 0;
+}
+
+/* After a flow is removed: what any CPU remembers is void. */
+static __always_inline void cache_void(void)
+{
+	struct tcpmig_meta *meta = meta_get();
+
+	if (meta)
+		__sync_fetch_and_add(&meta->flows_gone, 1);
+}
+
+/* The rule of the packet's flow, which is ACTIVE and in @word, if it is remembered; or NULL. */
+static __always_inline struct tcpmig_rule *cache_find(const struct packet *pkt, enum direction dir,
+						      __u32 gone, __u64 *word)
+{
+	struct tcpmig_cached *c;
+	struct tcpmig_rule *rule;
+
+	if (!use_cache || pkt->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_FIN | TCP_FLAG_RST))
+		return 0;
+	c = cache_slot(&pkt->key);
+	if (!c || c->dir != dir || !same_key(&c->key, &pkt->key))
+		return 0;
+	rule = rule_get(c->ref);
+	if (!rule || c->flows_gone != gone)
+		return 0;
+	*word = rule_word(rule);
+	return *word == c->word ? rule : 0;
+}
+
+/*
+ * @gone: flows_gone() before the flow was looked up: if it is removed meanwhile, on
+ * whichever CPU, this is void already.
+ */
+static __always_inline void cache_keep(const struct packet *pkt, enum direction dir, __u32 ref,
+				       __u64 word, __u32 gone)
+{
+	struct tcpmig_cached *c;
+
+	if (!use_cache || tcpmig_word_state(word) != TCPMIG_ACTIVE)
+		return;
+	c = cache_slot(&pkt->key);
+	if (!c)
+		return;
+	c->key = pkt->key;
+	c->word = word;
+	c->ref = ref;
+	c->flows_gone = gone;
+	c->dir = dir;
+}
+
+#endif

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "endpoint.h"
+#include "netlink.h"
+#include "netlink_socks.h"
+
+/* @remote: only those connected to it; NULL: all. */
+struct socket_search {
+	const struct tcpmig_endpoint *remote;
+	struct connections found;
+	size_t room;
+};
+
+static void endpoint_of_diag(struct tcpmig_endpoint *ep, int family, const __be32 addr[4],
+			     __be16 port)
+{
+	if (family == AF_INET)
+		endpoint_set4(ep, addr[0], port);
+	else
+		endpoint_set6(ep, addr, port);
+}
+
+static int on_socket(const struct nlmsghdr *nlh, void *ctx)
+{
+	const struct inet_diag_msg *diag = mnl_nlmsg_get_payload(nlh);
+	const struct inet_diag_sockid *id = &diag->id;
+	struct socket_search *search = ctx;
+	struct connections *found = &search->found;
+	struct tcpmig_flow_key key;
+	void *grown;
+
+	endpoint_of_diag(&key.remote, diag->idiag_family, id->idiag_dst, id->idiag_dport);
+	if (search->remote && !endpoint_same(&key.remote, search->remote))
+		return MNL_CB_OK;
+	if (found->count == search->room) {
+		search->room = search->room ? search->room * 2 : 64;
+		grown = realloc(found->keys, search->room * sizeof(*found->keys));
+		if (!grown) {
+			errno = ENOMEM;
+			return MNL_CB_ERROR;
+		}
+		found->keys = grown;
+	}
+	endpoint_of_diag(&key.local, diag->idiag_family, id->idiag_src, id->idiag_sport);
+	found->keys[found->count++] = key;
+	return MNL_CB_OK;
+}
+
+static int dump_sockets(int family, __u32 states, struct socket_search *search)
+{
+	char buf[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct inet_diag_req_v2 *req;
+
+	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
+	req->sdiag_family = family;
+	req->sdiag_protocol = IPPROTO_TCP;
+	req->idiag_states = states;
+	req->id.idiag_dport = search->remote ? search->remote->port : 0;
+	return netlink_talk(NETLINK_SOCK_DIAG, nlh, on_socket, search);
+}
+
+/* IPv6 first: v4-mapped sockets are among those. */
+static int search_sockets(struct socket_search *search, __u32 states)
+{
+	int err = dump_sockets(AF_INET6, states, search);
+
+	if (!err && (!search->remote || search->remote->family == AF_INET))
+		err = dump_sockets(AF_INET, states, search);
+	if (err)
+		connections_free(&search->found);
+	return err;
+}
+
+int netlink_sockets_to(const struct tcpmig_endpoint *remote, struct rules_flows *found)
+{
+	const __u32 others = 1 << TCP_LISTEN | 1 << TCP_CLOSE | 1 << TCP_TIME_WAIT |
+			     1 << TCP_SYN_SENT;
+	struct socket_search search = { .remote = remote };
+	int err = search_sockets(&search, ~others);
+
+	*found = (struct rules_flows){ .origin = RULES_SOCKETS, .count = search.found.count };
+	if (!err && found->count) {
+		found->local = calloc(found->count, sizeof(*found->local));
+		err = found->local ? 0 : -ENOMEM;
+	}
+	for (size_t i = 0; !err && i < found->count; i++)
+		found->local[i] = search.found.keys[i].local;
+	connections_free(&search.found);
+	return err;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct tcpmig_flow_key));
+}
+
+int netlink_connections(struct connections *c)
+{
+	struct socket_search search = {};
+	int err = search_sockets(&search, ~(1U << TCP_LISTEN | 1U << TCP_CLOSE));
+
+	*c = search.found;
+	if (c->count)
+		qsort(c->keys, c->count, sizeof(*c->keys), compare_keys);
+	return err;
+}
+
+bool connections_have(const struct connections *c, const struct tcpmig_flow_key *key)
+{
+	return c->count && bsearch(key, c->keys, c->count, sizeof(*c->keys), compare_keys);
+}
+
+void connections_free(struct connections *c)
+{
+	free(c->keys);
+	*c = (struct connections){};
+}
+
+static int on_route_type(const struct nlmsghdr *nlh, void *ctx)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+
+	*(int *)ctx = rtm->rtm_type == RTN_LOCAL;
+	return MNL_CB_STOP;
+}
+
+int netlink_is_local(const struct tcpmig_endpoint *ep)
+{
+	char buf[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	bool v4 = ep->family == TCPMIG_AF_INET;
+	struct rtmsg *rtm;
+	int local = 0;
+	int err;
+
+	nlh->nlmsg_type = RTM_GETROUTE;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	rtm->rtm_family = v4 ? AF_INET : AF_INET6;
+	rtm->rtm_dst_len = v4 ? 32 : 128;
+	if (v4)
+		mnl_attr_put_u32(nlh, RTA_DST, ep->addr32[3]);
+	else
+		mnl_attr_put(nlh, RTA_DST, sizeof(ep->addr), ep->addr);
+	err = netlink_talk(NETLINK_ROUTE, nlh, on_route_type, &local);
+	/* No way there, so it is not this host. */
+	return err == -ENETUNREACH || err == -EHOSTUNREACH ? 0 : err ? err : local;
+}
