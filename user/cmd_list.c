@@ -8,6 +8,7 @@
 #include "args.h"
 #include "cleanup.h"
 #include "endpoint.h"
+#include "gc.h"
 #include "log.h"
 #include "output.h"
 #include "redirector.h"
@@ -55,6 +56,16 @@ static struct json_object *json_new(const struct rules_view *rule)
 	return new_of(rule) ? json_endpoint(new_of(rule)) : NULL;
 }
 
+/* What is to be said of a flow beside the state of its rule. */
+static const char *flow_state(const struct tcpmig_flow *flow, const struct rules_view *rule)
+{
+	const __u8 both = TCPMIG_FLOW_FIN_OUT | TCPMIG_FLOW_FIN_IN;
+
+	if (flow->flags & TCPMIG_FLOW_RST || (flow->flags & both) == both)
+		return "over";
+	return flow->flags & TCPMIG_FLOW_REFUSED ? "refused" : rules_state_name(rule);
+}
+
 static int add_flow(const struct tcpmig_flow_key *key, const struct tcpmig_flow *flow, void *ctx)
 {
 	struct listing *l = ctx;
@@ -68,7 +79,7 @@ static int add_flow(const struct tcpmig_flow_key *key, const struct tcpmig_flow 
 	json_object_object_add(json, "client", json_endpoint(&key->local));
 	json_object_object_add(json, "old", json_endpoint(&rule->old));
 	json_object_object_add(json, "new", json_new(rule));
-	json_object_object_add(json, "state", json_object_new_string(rules_state_name(rule)));
+	json_object_object_add(json, "state", json_object_new_string(flow_state(flow, rule)));
 	return json_object_array_add(l->flows, json);
 }
 
@@ -118,6 +129,8 @@ static struct json_object *json_rule(const struct listing *l, size_t i)
 	json_object_object_add(json, "held_bytes", json_object_new_int64(0));
 	json_object_object_add(json, "dropped", json_object_new_int64(l->stats[i].dropped));
 	json_object_object_add(json, "deadline_ms", json_object_new_int64(rule->deadline_ms));
+	json_object_object_add(json, "age_ms", json_object_new_int64(rule->age_ms));
+	json_object_object_add(json, "state_ms", json_object_new_int64(rule->state_ms));
 	return json;
 }
 
@@ -134,20 +147,35 @@ static int print_json(struct listing *l)
 	return output_json(json);
 }
 
+/* As people say it: the largest unit that tells something. */
+static void format_age(char *buf, size_t size, __u64 ms)
+{
+	__u64 s = ms / 1000;
+
+	if (s < 60)
+		snprintf(buf, size, "%llu s", s);
+	else if (s < 2 * 3600)
+		snprintf(buf, size, "%llu min", s / 60);
+	else if (s < 2 * 24 * 3600)
+		snprintf(buf, size, "%llu h", s / 3600);
+	else
+		snprintf(buf, size, "%llu d", s / (24 * 3600));
+}
+
 static int add_rule_row(struct libscols_table *table, const struct listing *l, size_t i)
 {
 	const struct rules_view *rule = &l->rules[i];
 	char old[ENDPOINT_STRLEN], new[ENDPOINT_STRLEN] = "-", deadline[32] = "-";
-	char flows[24], out[24], in[24], dropped[24];
-	const char *cells[] = {
-		old, new, rules_state_name(rule), flows, out, in, dropped, deadline
-	};
+	char flows[24], out[24], in[24], dropped[24], age[32];
+	const char *cells[] = { old, new,     rules_state_name(rule), flows, out, in, dropped,
+				age, deadline };
 
 	endpoint_format(&rule->old, old);
 	if (new_of(rule))
 		endpoint_format(new_of(rule), new);
 	if (rule->state != TCPMIG_ACTIVE)
 		snprintf(deadline, sizeof(deadline), "%.1f s", rule->deadline_ms / 1000.0);
+	format_age(age, sizeof(age), rule->age_ms);
 	snprintf(flows, sizeof(flows), "%zu", l->flows_of[rule->slot]);
 	snprintf(out, sizeof(out), "%llu", l->stats[i].packets_out);
 	snprintf(in, sizeof(in), "%llu", l->stats[i].packets_in);
@@ -158,8 +186,8 @@ static int add_rule_row(struct libscols_table *table, const struct listing *l, s
 static int print_rules(const struct listing *l)
 {
 	static const struct output_column columns[] = {
-		{ "OLD", 0 }, { "NEW", 0 }, { "STATE", 0 },   { "FLOWS", 1 },
-		{ "OUT", 1 }, { "IN", 1 },  { "DROPPED", 1 }, { "ENDS IN", 1 },
+		{ "OLD", 0 }, { "NEW", 0 },	{ "STATE", 0 }, { "FLOWS", 1 },	  { "OUT", 1 },
+		{ "IN", 1 },  { "DROPPED", 1 }, { "AGE", 1 },	{ "ENDS IN", 1 },
 	};
 	struct libscols_table *table = output_table_new(columns, ARRAY_SIZE(columns));
 
@@ -235,6 +263,9 @@ static int list(const struct globals *g)
 	l->interfaces = json_object_new_array();
 	err = session_open_quiet(&s, g->pin_dir);
 	if (!err) {
+		err = session_gc(&s, GC_IDLE_DEFAULT_S, &(size_t){ 0 });
+		if (err)
+			log_note("note: flows that have ended are not removed: %s", strerror(-err));
 		err = read_tables(l, &s.tables);
 		session_close(&s);
 		status = err ? log_errno(err, "read the tables") : 0;

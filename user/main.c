@@ -20,6 +20,8 @@ static const struct command commands[] = {
 	{ "release", "OLD", "end a hold, or a redirect: the path leads to OLD again", cmd_release },
 	{ "list", "", "show interfaces, rules and flows", cmd_list },
 	{ "stats", "", "show the counters", cmd_stats },
+	{ "watch", "", "show what happens, as it happens", cmd_watch },
+	{ "gc", "[--idle SECONDS]", "remove the flows of connections that have ended", cmd_gc },
 	{ "criu-hook", "", "arm and redirect, as criu --action-script", cmd_criu_hook },
 	{ "rewrite-images", "DIR --from ADDR[:PORT] --to ADDR[:PORT]",
 	  "give the sockets in CRIU images another address", cmd_rewrite_images },

@@ -149,6 +149,16 @@ void pindir_close(struct pindir *dir)
 	dir->fd = -1;
 }
 
+void pindir_unlock(struct pindir *dir)
+{
+	flock(dir->fd, LOCK_UN);
+}
+
+bool pindir_is_gone(const struct pindir *dir)
+{
+	return !still_there(dir);
+}
+
 /*
  * Is @name the only pin or directory in @path? Names with a dot cannot be made
  * there; they are the kernel's own (maps.debug, progs.debug).

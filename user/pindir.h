@@ -37,6 +37,12 @@ int pindir_open(struct pindir *dir, const char *path, bool create);
 /** pindir_close() - unlocks. */
 void pindir_close(struct pindir *dir);
 
+/** pindir_unlock() - others may lock it; the directory stays open. */
+void pindir_unlock(struct pindir *dir);
+
+/** pindir_is_gone() - has somebody removed the open directory? */
+bool pindir_is_gone(const struct pindir *dir);
+
 /**
  * pindir_remove() - remove the directory if nothing is in it; unmount the bpffs if we
  * mounted it and nobody else has pinned anything there. Closes @dir.

@@ -336,27 +336,33 @@ bool rules_view(const struct tables *t, __u32 slot, struct rules_view *view)
 	view->state = state_now(rule);
 	view->in_doubt = view->state == TCPMIG_ARMED && now > rule->deadline_ns;
 	view->established_only = rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY;
-	view->hold_mode = rule->hold_mode;
 	view->old = rule->old;
 	view->cur = owner_at(rule, hop)->peer;
 	if (view->state == TCPMIG_ARMED)
 		view->next = owner_at(rule, hop + 1)->peer;
 	if (view->state != TCPMIG_ACTIVE && rule->deadline_ns > now)
 		view->deadline_ms = (rule->deadline_ns - now) / 1000000;
+	view->age_ms = (now - rule->made_ns) / 1000000;
+	view->state_ms = (now - rule->changed_ns) / 1000000;
 	return true;
 }
 
-const char *rules_state_name(const struct rules_view *view)
+const char *rules_state_text(enum tcpmig_state state)
 {
-	switch (view->state) {
+	switch (state) {
 	case TCPMIG_HELD:
 		return "held";
 	case TCPMIG_ARMED:
-		return view->in_doubt ? "in-doubt" : "armed";
+		return "armed";
 	case TCPMIG_ACTIVE:
 		return "active";
 	case TCPMIG_FREE:
 		break;
 	}
 	return "free";
+}
+
+const char *rules_state_name(const struct rules_view *view)
+{
+	return view->in_doubt ? "in-doubt" : rules_state_text(view->state);
 }

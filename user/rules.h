@@ -128,6 +128,8 @@ int rules_release(struct tables *t, const struct tcpmig_endpoint *old);
  * @state:       a HELD past its deadline shows as ACTIVE, as BPF sees it
  * @in_doubt:    ARMED past its lease
  * @deadline_ms: left of HELD or ARMED; 0 otherwise and when over
+ * @age_ms:      since the rule was made
+ * @state_ms:    since its state was changed
  */
 struct rules_view {
 	__u32 ref;
@@ -136,11 +138,12 @@ struct rules_view {
 	enum tcpmig_state state;
 	bool in_doubt;
 	bool established_only;
-	enum tcpmig_hold_mode hold_mode;
 	struct tcpmig_endpoint old;
 	struct tcpmig_endpoint cur;
 	struct tcpmig_endpoint next;
 	__u64 deadline_ms;
+	__u64 age_ms;
+	__u64 state_ms;
 };
 
 /** rules_sweep() - remove the holds that have ended by themselves. Return: 0 or -errno. */
@@ -151,6 +154,9 @@ int rules_repair(struct tables *t);
 
 /** rules_view() - false: the slot is free, or its hold has ended by itself. */
 bool rules_view(const struct tables *t, __u32 slot, struct rules_view *view);
+
+/** rules_state_text() - "held", "armed", "active" or "free" (static storage). */
+const char *rules_state_text(enum tcpmig_state state);
 
 /** rules_state_name() - "held", "armed", "in-doubt" or "active" (static storage). */
 const char *rules_state_name(const struct rules_view *view);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "endpoint.h"
+#include "gc.h"
 #include "log.h"
 #include "netlink.h"
 #include "netlink_socks.h"
@@ -72,6 +73,16 @@ void session_close(struct session *s)
 	pindir_close(&s->dir);
 }
 
+void session_unlock(struct session *s)
+{
+	pindir_unlock(&s->dir);
+}
+
+bool session_is_gone(const struct session *s)
+{
+	return pindir_is_gone(&s->dir);
+}
+
 static bool is_our_netns(const struct session *s)
 {
 	return s->tables.meta->netns_ino == redirector_netns_ino();
@@ -87,6 +98,11 @@ int session_local_flows(const struct session *s, const struct tcpmig_endpoint *o
 		return 0;
 	}
 	return netlink_sockets_to(old, flows);
+}
+
+int session_gc(struct session *s, unsigned int idle_s, size_t *removed)
+{
+	return gc_flows(&s->tables, is_our_netns(s), idle_s, removed);
 }
 
 int session_learn(struct session *s, const struct tcpmig_endpoint *old,

@@ -23,6 +23,20 @@ int session_open_quiet(struct session *s, const char *pin_dir);
 
 void session_close(struct session *s);
 
+/** session_unlock() - other commands may go on; @s is for reading only from now on. */
+void session_unlock(struct session *s);
+
+/** session_is_gone() - has the last detach removed the pin directory? */
+bool session_is_gone(const struct session *s);
+
+/**
+ * session_gc() - remove the flows of connections that have ended, see gc_flows().
+ * @idle_s:  of forwarded ones
+ * @removed: how many
+ * Return: 0 or -errno.
+ */
+int session_gc(struct session *s, unsigned int idle_s, size_t *removed);
+
 /**
  * session_local_flows() - this host's connections to @old, if it is our network namespace
  * whose interfaces are attached; else none.

@@ -508,3 +508,11 @@ int tables_events_fd(const struct tables *t)
 {
 	return t->fd[EVENTS];
 }
+
+__u32 tables_events_id(const struct tables *t)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(t->fd[EVENTS], &info, &len) ? 0 : info.id;
+}

@@ -120,4 +120,7 @@ int tables_announce(const struct tables *t, const struct tcpmig_event *event);
 /** tables_events_fd() - the ring buffer, for libbpf's ring_buffer__new(). Owned by @t. */
 int tables_events_fd(const struct tables *t);
 
+/** tables_events_id() - the kernel's number of that map; 0 on error. */
+__u32 tables_events_id(const struct tables *t);
+
 #endif

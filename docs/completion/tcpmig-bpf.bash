@@ -9,6 +9,7 @@ _tcpmig_bpf_options() {
 	detach) echo --all ;;
 	hold) echo --max --hold --next ;;
 	redirect) echo --established-only --flow ;;
+	gc) echo --idle ;;
 	rewrite-images) echo --from --to ;;
 	esac
 }
@@ -20,7 +21,8 @@ _tcpmig_bpf_rules() {
 
 _tcpmig_bpf() {
 	local cur prev words cword command word
-	local commands='attach detach hold redirect release list stats criu-hook rewrite-images'
+	local commands='attach detach hold redirect release list stats watch gc'
+	commands+=' criu-hook rewrite-images'
 	local common='--json --verbose --pin-dir --help'
 	_init_completion -n : || return
 

@@ -225,11 +225,20 @@ void check_counters(const char *name, const __u64 before[], int reason, unsigned
 	}
 }
 
+int load_with(__u64 linger_ns, unsigned int flows_max)
+{
+	skel = tcpmig__open();
+	if (!skel)
+		return -1;
+	skel->rodata->linger_ns = linger_ns;
+	bpf_map__set_max_entries(skel->maps.tcpmig_flows, flows_max);
+	return tcpmig__load(skel) ? -1 : tables_of_object(&tables, skel->obj);
+}
+
 int load(void **state)
 {
 	(void)state;
-	skel = tcpmig__open_and_load();
-	return skel ? tables_of_object(&tables, skel->obj) : -1;
+	return load_with(125ULL * 1000000000, TCPMIG_FLOWS_MAX);
 }
 
 int unload(void **state)

@@ -99,6 +99,9 @@ bool kernel_takes(const struct test_packet *in);
  */
 void check_counters(const char *name, const __u64 before[], int reason, unsigned int may);
 
+/** load_with() - as load(), but ended flows linger and the table is filled sooner. */
+int load_with(__u64 linger_ns, unsigned int flows_max);
+
 /* For cmocka: set-up and tear-down of a group. */
 int load(void **state);
 int unload(void **state);

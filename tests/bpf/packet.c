@@ -384,3 +384,23 @@ const char *packet_compare(const struct test_packet *sent, const struct test_pac
 		return "TCP checksum";
 	return NULL;
 }
+
+const char *packet_check(const struct test_packet *got, const struct tcpmig_endpoint *src,
+			 const struct tcpmig_endpoint *dst)
+{
+	const unsigned char *ip = got->data + got->l3;
+	bool v4 = src->family == TCPMIG_AF_INET;
+	size_t total = v4 ? ntohs(((const struct iphdr *)ip)->tot_len)
+			  : 40u + ntohs(((const struct ipv6hdr *)ip)->payload_len);
+	const char *wrong = compare_ends(got, got, src, dst);
+
+	if (wrong)
+		return wrong;
+	if (got->l3 + total != got->len)
+		return "length in the IP header";
+	if (v4 && sum_fold(sum_add(0, ip, got->l4 - got->l3)))
+		return "IP checksum";
+	if (l4_sum(ip, got->data + got->l4, got->len - got->l4, IPPROTO_TCP))
+		return "TCP checksum";
+	return NULL;
+}

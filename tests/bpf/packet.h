@@ -77,4 +77,12 @@ bool packet_exists(enum shape shape, int family);
 const char *packet_compare(const struct test_packet *sent, const struct test_packet *got,
 			   const struct tcpmig_endpoint *src, const struct tcpmig_endpoint *dst);
 
+/**
+ * packet_check() - is @got, whose .l3 and .l4 are set, a TCP packet from @src to @dst with
+ * right length and sums?
+ * Return: NULL, or what is wrong (static storage).
+ */
+const char *packet_check(const struct test_packet *got, const struct tcpmig_endpoint *src,
+			 const struct tcpmig_endpoint *dst);
+
 #endif

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Flows with real sockets: when their entries go, what is refused and how the client learns
+# it, and that those who watch are told. No server moves here.
+bats_require_minimum_version 1.5.0
+load ../lib.bash
+load lib.bash
+
+setup_file() {
+	lab_up client A B
+	lab spawn B python3 "$TOP/tests/e2e/echo.py" 10.9.0.3 6000 >/dev/null
+	lab spawn B python3 "$TOP/tests/e2e/echo.py" fd09::3 6000 >/dev/null
+	wait_for 5 "the servers" serving
+}
+teardown_file() { lab_down; }
+
+serving() { [ "$(lab exec B ss -Htln '( sport = :6000 )' | wc -l)" = 2 ]; }
+
+setup() {
+	client "$T" attach eth0 >/dev/null
+	client "$T" redirect 10.9.0.2:5000 10.9.0.3:6000 >/dev/null
+	client "$T" redirect '[fd09::2]:5000' '[fd09::3]:6000' >/dev/null
+}
+
+teardown() {
+	client "$T" detach --all >/dev/null
+	client nft delete table inet lost 2>/dev/null || : # of one test
+}
+
+# talk_once HOW ADDR...: a connection to each, a word there and back, and an end: close, reset
+# (by the client), abort (by the server, which leaves unread data).
+talk_once() {
+	client timeout 20 python3 "$TOP/tests/e2e/once.py" "$@"
+}
+
+states() { json "sorted(f['state'] for f in d['flows'])"; }
+flows_are() { [ "$(states)" = "$1" ]; }
+
+@test "FIN both ways: the flow is over" {
+	talk_once close 10.9.0.2 fd09::2
+	wait_for 3 "both flows to be over" flows_are "['over', 'over']"
+	[ "$(counter flow_over)" = 2 ]
+}
+
+@test "an RST of the client: the flow is over" {
+	talk_once reset 10.9.0.2 fd09::2
+	# Its socket is gone at once, so list has swept it; what BPF saw is in the counter.
+	[ "$(counter flow_over)" = 2 ]
+}
+
+@test "an RST of the server that the client's socket takes: the flow is over" {
+	talk_once abort 10.9.0.2 fd09::2
+	[ "$(counter flow_over)" = 2 ]
+}
+
+@test "a connection that lives is not swept, one whose RST was lost is" {
+	client sh -c 'nft add table inet lost
+		nft add chain inet lost out "{ type filter hook output priority 0; }"
+		nft add rule inet lost out tcp flags rst drop'
+	client timeout 20 python3 "$TOP/tests/e2e/once.py" wait 10.9.0.2 fd09::2 3>&- &
+	waiter=$!
+	wait_for 5 "two connections" connected 2
+	[ "$(states)" = "['active', 'active']" ]
+	client "$T" gc | grep -qx 'removed 0 flows'
+	talk_once reset 10.9.0.2 fd09::2
+	[ "$(counter flow_over)" = 0 ]
+	client "$T" gc -j | grep -q '"removed": 2'
+	[ "$(states)" = "['active', 'active']" ]
+	client pkill -f "once.py wait"
+	run ! wait $waiter
+}
+
+@test "a connection that TIME_WAIT remembers is not swept" {
+	talk_once close 10.9.0.2
+	port=$(json "d['flows'][0]['client']" | cut -d: -f2)
+	[ "$(client ss -Htn state time-wait "( sport = :$port )" | wc -l)" = 1 ]
+	client "$T" gc | grep -qx 'removed 0 flows'
+	flows_are "['over']"
+}
+
+@test "list sweeps, too" {
+	client sh -c 'nft add table inet lost
+		nft add chain inet lost out "{ type filter hook output priority 0; }"
+		nft add rule inet lost out tcp flags rst drop'
+	talk_once reset 10.9.0.2
+	[ "$(counter flow_over)" = 0 ]
+	[ "$(states)" = "[]" ]
+}
+
+# One that is connected to B itself has the tuple; the one to OLD comes later.
+@test "a flow whose wire tuple a direct connection has is refused at once" {
+	for addr in "10.9.0.2 10.9.0.3" "fd09::2 fd09::3"; do
+		# shellcheck disable=SC2086 # words
+		run client timeout 10 python3 "$TOP/tests/e2e/once.py" clash $addr
+		[ "$output" = refused ]
+	done
+	[ "$(counter refused_rst)" = 2 ]
+	[ "$(counter wire_taken)" = 2 ]
+}
+
+@test "watch tells what happens, as JSON and for people" {
+	client timeout 20 "$T" watch -j >"$BATS_TEST_TMPDIR/json" 3>&- &
+	watcher=$!
+	wait_for 3 "the watcher" watching
+	run --separate-stderr client "$T" watch
+	check_failure 1 "another 'watch'"
+	client "$T" hold 10.9.0.4:5000 >/dev/null
+	client "$T" release 10.9.0.4:5000 >/dev/null
+	talk_once close 10.9.0.2
+	wait_for 3 "the end" grep -q flow-over "$BATS_TEST_TMPDIR/json"
+	client pkill -TERM -f "$T watch" # of this lab's PID namespace
+	wait $watcher
+	python3 - "$BATS_TEST_TMPDIR/json" <<'END'
+import json, sys
+events = [json.loads(line) for line in open(sys.argv[1])]
+assert [(e["event"], e["state"]) for e in events] == [
+    ("rule", "held"), ("rule", "free"), ("flow-new", "active"), ("flow-over", "active")], events
+assert events[0]["old"] == "10.9.0.4:5000" and events[0]["new"] is None
+assert events[2]["old"] == "10.9.0.2:5000" and events[2]["client"].startswith("10.9.0.1:")
+assert [e["boottime_ns"] for e in events] == sorted(e["boottime_ns"] for e in events)
+END
+	client timeout 20 "$T" watch >"$BATS_TEST_TMPDIR/text" 3>&- &
+	watcher=$!
+	wait_for 3 "the watcher" watching
+	talk_once close 10.9.0.2
+	wait_for 3 "the end" grep -q flow-over "$BATS_TEST_TMPDIR/text"
+	client pkill -INT -f "$T watch"
+	wait $watcher
+	grep -q '^TIME' "$BATS_TEST_TMPDIR/text"
+	grep -Eq '^[0-9:.]{15}  flow-over +active +10\.9\.0\.2:5000 +10\.9\.0\.1:[0-9]+$' "$BATS_TEST_TMPDIR/text"
+}
+
+watching() { client pgrep -f "$T watch" >/dev/null; }
+
+@test "watch ends when nothing is attached any more" {
+	client timeout 20 "$T" watch >"$BATS_TEST_TMPDIR/text" 2>&1 3>&- &
+	wait_for 3 "the watcher" watching
+	client "$T" detach --all
+	wait %%
+	grep -q "nothing is attached any more" "$BATS_TEST_TMPDIR/text"
+}
+
+@test "list says how old a rule is" {
+	[ "$(json "0 <= d['rules'][0]['state_ms'] <= d['rules'][0]['age_ms'] < 60000")" = True ]
+	client "$T" list | grep -q AGE
+}
