@@ -200,13 +200,8 @@ static int open_taps(void)
 static void random_packets_in_pieces(void **state)
 {
 	struct gen g = { .state = seed, .l2_len = ETHERNET_LEN };
-	int err = open_taps();
 
 	(void)state;
-	if (err) {
-		printf("# skip: no TAP with IFF_NAPI_FRAGS: %s\n", strerror(-err));
-		skip();
-	}
 	for (unsigned long i = 0; i < packets; i++) {
 		if (i % PACKETS_PER_CHANGE == 0) {
 			if (world_differs(&world, stdout))
@@ -237,10 +232,17 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_packets_in_pieces),
 	};
+	int err;
 
 	setlinebuf(stdout);
 	seed = from_environment("TCPMIG_SEED", time(NULL));
 	packets = from_environment("TCPMIG_PACKETS", PACKETS_DEFAULT);
 	printf("# TCPMIG_SEED=%lu TCPMIG_PACKETS=%lu\n", seed, packets);
+	err = open_taps();
+	if (err) {
+		/* cmocka would say "not ok" of what it skips */
+		printf("1..1\nok 1 # SKIP no TAP with IFF_NAPI_FRAGS: %s\n", strerror(-err));
+		return 0;
+	}
 	return cmocka_run_group_tests_name("packets in pieces", tests, NULL, NULL);
 }
