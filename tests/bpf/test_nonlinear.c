@@ -187,9 +187,6 @@ static int open_taps(void)
 
 	if (unshare(CLONE_NEWNET))
 		return -errno;
-	err = world_open(&world, ETHERNET_LEN, false);
-	if (err)
-		return err;
 	world.ifindexes = 1;
 	err = tap_open(&taps[MODEL_EGRESS], "out", world.prog_fds[MODEL_EGRESS]);
 	if (!err)
@@ -238,6 +235,8 @@ int main(void)
 	seed = from_environment("TCPMIG_SEED", time(NULL));
 	packets = from_environment("TCPMIG_PACKETS", PACKETS_DEFAULT);
 	printf("# TCPMIG_SEED=%lu TCPMIG_PACKETS=%lu\n", seed, packets);
+	if (world_open(&world, ETHERNET_LEN, false))
+		return 1; /* no plan: a failure */
 	err = open_taps();
 	if (err) {
 		/* cmocka would say "not ok" of what it skips */
