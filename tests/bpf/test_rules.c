@@ -107,6 +107,8 @@ static void two_flows_never_share_a_wire_tuple(void **state)
 	packet_build(&in, TCP_DATA, &client, &stranger);
 	assert_int_equal(run_program(OUT, &in, &out, 0, NULL), REDIRECT); /* an RST, back */
 	assert_int_equal(out.len, in.l4 + 20);
+	packet_build(&in, TCP_FIRST_FRAGMENT, &client, &stranger);
+	assert_int_equal(run_program(OUT, &in, &out, 0, NULL), DROP); /* no RST in a fragment */
 	assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
 	assert_int_equal(rules_release(&tables, &stranger), 0);
 	assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
