@@ -188,6 +188,7 @@ static int make_moves(const char *pin_dir, enum stage stage, char *olds, char *n
 	if (session_open(&s, pin_dir))
 		return 1;
 	status = run_moves(&s, stage, moves, count);
+	session_settle(&s);
 	session_close(&s);
 	for (size_t i = 0; i < count; i++)
 		free(moves[i].flows.local);

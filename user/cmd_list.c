@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "args.h"
+#include "checks_rules.h"
 #include "cleanup.h"
 #include "endpoint.h"
 #include "gc.h"
+#include "hook_query.h"
 #include "log.h"
 #include "output.h"
 #include "redirector.h"
@@ -25,6 +27,9 @@ struct listing {
 	struct tcpmig_rule_stats stats[TCPMIG_RULES_MAX];
 	struct json_object *flows;
 	struct json_object *interfaces;
+	const struct session *s;
+	bool is_our_netns;
+	struct findings problems[TCPMIG_RULES_MAX]; /* of rules[], what is not as it should be */
 };
 
 static const struct rules_view *rule_of_ref(const struct listing *l, __u32 ref)
@@ -83,6 +88,39 @@ static int add_flow(const struct tcpmig_flow_key *key, const struct tcpmig_flow 
 	return json_object_array_add(l->flows, json);
 }
 
+static struct json_object *json_hook_prog(const struct hook_order *order, int i, bool egress)
+{
+	const struct hook_prog *prog = &order->progs[i];
+	struct json_object *json = json_object_new_object();
+
+	json_object_object_add(json, "direction",
+			       json_object_new_string(egress ? "egress" : "ingress"));
+	json_object_object_add(json, "program", json_object_new_string(prog->name));
+	json_object_object_add(json, "prog_id", json_object_new_int64(prog->prog_id));
+	json_object_object_add(json, "by", json_object_new_string(prog->tcx ? "tcx" : "clsact"));
+	json_object_object_add(json, "before_ours", json_object_new_boolean(i < order->ours));
+	return json;
+}
+
+/* Who else is on the hooks, in the order in which packets meet them. */
+static struct json_object *json_hook_others(const struct listing *l, __u32 ifindex,
+					    const struct tcpmig_iface *iface)
+{
+	struct hook hook = { .ifname = iface->name, .ifindex = ifindex, .dir_fd = l->s->dir.fd };
+	struct json_object *array = json_object_new_array();
+	struct hook_order order;
+
+	for (int egress = 0; l->is_our_netns && egress < 2; egress++) {
+		if (hook_query(&hook, iface, egress, &order))
+			continue; /* the interface is gone */
+		for (int i = 0; i < (int)order.count; i++) {
+			if (i != order.ours)
+				json_object_array_add(array, json_hook_prog(&order, i, egress));
+		}
+	}
+	return array;
+}
+
 static int add_iface(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx)
 {
 	struct listing *l = ctx;
@@ -92,7 +130,39 @@ static int add_iface(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx)
 	json_object_object_add(json, "ifindex", json_object_new_int64(ifindex));
 	json_object_object_add(json, "mode",
 			       json_object_new_string(redirector_mode_name(iface->mode)));
+	json_object_object_add(json, "hook_others", json_hook_others(l, ifindex, iface));
 	return json_object_array_add(l->interfaces, json);
+}
+
+static void free_listing(struct listing *l)
+{
+	for (size_t i = 0; i < l->n_rules; i++)
+		findings_free(&l->problems[i]);
+	json_object_put(l->flows);
+	json_object_put(l->interfaces);
+}
+
+static struct json_object *json_problems(const struct findings *f)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < f->count; i++) {
+		if (f->list[i].result != FINDING_OK)
+			json_object_array_add(array, output_finding(&f->list[i]));
+	}
+	return array;
+}
+
+static void print_problems(const struct listing *l)
+{
+	for (size_t i = 0; i < l->n_rules; i++) {
+		const struct findings *f = &l->problems[i];
+
+		for (size_t k = 0; k < f->count; k++) {
+			if (f->list[k].result != FINDING_OK)
+				log_note("note: %s; cure: %s", f->list[k].detail, f->list[k].cure);
+		}
+	}
 }
 
 static int read_tables(struct listing *l, const struct tables *t)
@@ -131,6 +201,7 @@ static struct json_object *json_rule(const struct listing *l, size_t i)
 	json_object_object_add(json, "deadline_ms", json_object_new_int64(rule->deadline_ms));
 	json_object_object_add(json, "age_ms", json_object_new_int64(rule->age_ms));
 	json_object_object_add(json, "state_ms", json_object_new_int64(rule->state_ms));
+	json_object_object_add(json, "problems", json_problems(&l->problems[i]));
 	return json;
 }
 
@@ -225,6 +296,40 @@ static int print_array(struct json_object *array, const struct output_column *co
 	return table ? output_table_print(table) : log_errno(ENOMEM, "print the table");
 }
 
+/* Only where there is somebody. */
+static int print_hook_others(const struct listing *l)
+{
+	static const struct output_column columns[] = { { "INTERFACE", 0 },
+							{ "DIRECTION", 0 },
+							{ "ALSO THERE", 0 },
+							{ "BY", 0 },
+							{ "BEFORE OURS", 0 } };
+	static const char *const keys[] = { "direction", "program", "by", "before_ours" };
+	struct libscols_table *table = output_table_new(columns, ARRAY_SIZE(columns));
+	const char *cells[ARRAY_SIZE(columns)];
+	int err = table ? 0 : -ENOMEM;
+	size_t rows = 0;
+
+	for (size_t i = 0; !err && i < json_object_array_length(l->interfaces); i++) {
+		struct json_object *iface = json_object_array_get_idx(l->interfaces, i);
+		struct json_object *others = json_object_object_get(iface, "hook_others");
+
+		cells[0] = json_text(iface, "interface");
+		for (size_t k = 0; !err && k < json_object_array_length(others); k++, rows++) {
+			for (size_t c = 0; c < ARRAY_SIZE(keys); c++)
+				cells[c + 1] = json_text(json_object_array_get_idx(others, k),
+							 keys[c]);
+			err = output_table_row(table, cells, ARRAY_SIZE(cells));
+		}
+	}
+	if (err || !rows) {
+		scols_unref_table(table);
+		return err ? log_errno(err, "print the table") : 0;
+	}
+	putchar('\n');
+	return output_table_print(table);
+}
+
 static int print_tables(const struct listing *l)
 {
 	static const struct output_column iface_columns[] = { { "INTERFACE", 0 }, { "MODE", 0 } };
@@ -240,11 +345,14 @@ static int print_tables(const struct listing *l)
 		return 0;
 	}
 	status = print_array(l->interfaces, iface_columns, iface_keys, 2);
+	if (!status)
+		status = print_hook_others(l);
 	putchar('\n');
 	if (!l->n_rules)
 		puts("no rules");
 	else if (!status)
 		status = print_rules(l);
+	print_problems(l);
 	if (status || !log_verbosity || !json_object_array_length(l->flows))
 		return status;
 	putchar('\n');
@@ -263,10 +371,15 @@ static int list(const struct globals *g)
 	l->interfaces = json_object_new_array();
 	err = session_open_quiet(&s, g->pin_dir);
 	if (!err) {
+		session_settle(&s);
 		err = session_gc(&s, GC_IDLE_DEFAULT_S, &(size_t){ 0 });
 		if (err)
 			log_note("note: flows that have ended are not removed: %s", strerror(-err));
+		l->s = &s;
+		l->is_our_netns = session_is_our_netns(&s);
 		err = read_tables(l, &s.tables);
+		for (size_t i = 0; l->is_our_netns && i < l->n_rules; i++)
+			checks_rule(&s.tables, &l->rules[i], &l->problems[i]);
 		session_close(&s);
 		status = err ? log_errno(err, "read the tables") : 0;
 	} else {
@@ -274,8 +387,7 @@ static int list(const struct globals *g)
 	}
 	if (!status)
 		status = g->json ? print_json(l) : print_tables(l);
-	json_object_put(l->flows);
-	json_object_put(l->interfaces);
+	free_listing(l);
 	return status;
 }
 

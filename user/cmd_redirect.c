@@ -90,6 +90,9 @@ static int run(const struct globals *g, const struct request *req)
 	if (session_open(&s, g->pin_dir))
 		return 1;
 	err = redirect(req, &s, &outcome);
+	session_settle(&s);
+	if (!err)
+		session_note_path(&s, &req->old);
 	session_close(&s);
 	if (err == -EBUSY)
 		return log_error(

@@ -17,6 +17,7 @@ static int release(const struct globals *g, const char *old_text, const struct t
 	if (session_open(&s, g->pin_dir))
 		return 1;
 	err = rules_release(&s.tables, old);
+	session_settle(&s);
 	session_close(&s);
 	if (err == -ENOENT)
 		return log_error("'%s': there is no rule for it; 'tcpmig-bpf list' shows them",

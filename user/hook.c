@@ -240,3 +240,38 @@ int hook_unpin_all(int dir_fd)
 	closedir(dir);
 	return err;
 }
+
+int hook_tcx_type(bool out)
+{
+	return out ? egress.tcx_type : ingress.tcx_type;
+}
+
+static int tcx_prog_id(const struct hook *hook, const struct direction *dir, __u32 *prog_id)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	char path[64];
+	_cleanup_close_ int fd = bpf_obj_get(link_path(hook, dir, path, sizeof(path)));
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return -errno;
+	*prog_id = info.prog_id;
+	return 0;
+}
+
+int hook_prog_id(const struct hook *hook, const struct tcpmig_iface *iface, bool out,
+		 __u32 *prog_id)
+{
+	const struct direction *dir = out ? &egress : &ingress;
+	LIBBPF_OPTS(bpf_tc_hook, tc_hook, .ifindex = hook->ifindex, .attach_point = dir->tc_point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = dir->priority);
+
+	*prog_id = 0;
+	if (iface->mode == TCPMIG_ATTACH_TCX)
+		return tcx_prog_id(hook, dir, prog_id);
+	if (clsact_query(hook, dir) == 1 && !bpf_tc_query(&tc_hook, &opts))
+		*prog_id = opts.prog_id;
+	return 0;
+}

@@ -34,6 +34,17 @@ int hook_attach(struct tables *t, const struct hook *hook, struct tcpmig_iface *
  */
 int hook_detach(const struct hook *hook, const struct tcpmig_iface *iface);
 
+/** hook_tcx_type() - number of the attach type, which old headers do not name. */
+int hook_tcx_type(bool egress);
+
+/**
+ * hook_prog_id() - the program that hook_attach() put there, as the kernel has it now.
+ * @prog_id: 0 if there is none any more
+ * Return: 0 or -errno.
+ */
+int hook_prog_id(const struct hook *hook, const struct tcpmig_iface *iface, bool egress,
+		 __u32 *prog_id);
+
 /** hook_unpin_all() - remove the pins of links that no interface entry tells of. Return: 0 or
  * -errno. */
 int hook_unpin_all(int dir_fd);

@@ -22,6 +22,7 @@ static const struct command commands[] = {
 	{ "stats", "", "show the counters", cmd_stats },
 	{ "watch", "", "show what happens, as it happens", cmd_watch },
 	{ "gc", "[--idle SECONDS]", "remove the flows of connections that have ended", cmd_gc },
+	{ "doctor", "", "look for what is missing or in the way, and name its cure", cmd_doctor },
 	{ "criu-hook", "", "arm and redirect, as criu --action-script", cmd_criu_hook },
 	{ "rewrite-images", "DIR --from ADDR[:PORT] --to ADDR[:PORT]",
 	  "give the sockets in CRIU images another address", cmd_rewrite_images },

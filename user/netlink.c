@@ -2,10 +2,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/time.h>
 
 #include "netlink.h"
@@ -38,23 +41,31 @@ int netlink_talk(int bus, struct nlmsghdr *nlh, netlink_cb *cb, void *ctx)
 	return err;
 }
 
+struct route {
+	int ifindex;
+	bool gateway;
+};
+
 static int on_route(const struct nlmsghdr *nlh, void *ctx)
 {
+	struct route *route = ctx;
 	struct nlattr *attr;
 
 	mnl_attr_for_each (attr, nlh, sizeof(struct rtmsg)) {
 		if (mnl_attr_get_type(attr) == RTA_OIF)
-			*(int *)ctx = mnl_attr_get_u32(attr);
+			route->ifindex = mnl_attr_get_u32(attr);
+		if (mnl_attr_get_type(attr) == RTA_GATEWAY || mnl_attr_get_type(attr) == RTA_VIA)
+			route->gateway = true;
 	}
 	return MNL_CB_STOP;
 }
 
-int netlink_route(const struct tcpmig_endpoint *to)
+int netlink_route(const struct tcpmig_endpoint *to, bool *on_link)
 {
 	char buf[256];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct route route = {};
 	struct rtmsg *rtm;
-	int ifindex = 0;
 	int err;
 
 	nlh->nlmsg_type = RTM_GETROUTE;
@@ -68,23 +79,28 @@ int netlink_route(const struct tcpmig_endpoint *to)
 		rtm->rtm_dst_len = 128;
 		mnl_attr_put(nlh, RTA_DST, sizeof(to->addr), to->addr);
 	}
-	err = netlink_talk(NETLINK_ROUTE, nlh, on_route, &ifindex);
+	err = netlink_talk(NETLINK_ROUTE, nlh, on_route, &route);
 	if (err)
 		return err;
-	return ifindex > 0 ? ifindex : -ENETUNREACH;
+	if (on_link)
+		*on_link = !route.gateway;
+	return route.ifindex > 0 ? route.ifindex : -ENETUNREACH;
 }
 
 struct link {
 	int master;
 	int lower;
 	bool elsewhere; /* @lower is an index in another namespace */
+	bool resolves;
 };
 
 static int on_link(const struct nlmsghdr *nlh, void *ctx)
 {
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
 	struct link *link = ctx;
 	struct nlattr *attr;
 
+	link->resolves = info->ifi_type == ARPHRD_ETHER && !(info->ifi_flags & IFF_NOARP);
 	mnl_attr_for_each (attr, nlh, sizeof(struct ifinfomsg)) {
 		if (mnl_attr_get_type(attr) == IFLA_MASTER)
 			link->master = mnl_attr_get_u32(attr);
@@ -96,22 +112,35 @@ static int on_link(const struct nlmsghdr *nlh, void *ctx)
 	return MNL_CB_STOP;
 }
 
-int netlink_link(int ifindex, int *master, int *lower)
+static int get_link(int ifindex, struct link *link)
 {
 	char buf[256];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct link link = {};
 	struct ifinfomsg *info;
-	int err;
 
 	nlh->nlmsg_type = RTM_GETLINK;
 	nlh->nlmsg_flags = NLM_F_REQUEST;
 	info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
 	info->ifi_index = ifindex;
-	err = netlink_talk(NETLINK_ROUTE, nlh, on_link, &link);
+	return netlink_talk(NETLINK_ROUTE, nlh, on_link, link);
+}
+
+int netlink_link(int ifindex, int *master, int *lower)
+{
+	struct link link = {};
+	int err = get_link(ifindex, &link);
+
 	*master = link.master;
 	*lower = link.elsewhere ? 0 : link.lower;
 	return err;
+}
+
+int netlink_resolves_neighbours(int ifindex)
+{
+	struct link link = {};
+	int err = get_link(ifindex, &link);
+
+	return err ? err : link.resolves;
 }
 
 /* A filter, not only the chain or protocol entry that heads a list of them. */
@@ -124,7 +153,7 @@ static int on_filter(const struct nlmsghdr *nlh, void *ctx)
 	return MNL_CB_OK;
 }
 
-static int dump_filters(int ifindex, __u32 parent, int *found)
+static int dump_filters(int ifindex, __u32 parent, netlink_cb *cb, void *ctx)
 {
 	char buf[256];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
@@ -136,15 +165,70 @@ static int dump_filters(int ifindex, __u32 parent, int *found)
 	tcm->tcm_family = AF_UNSPEC;
 	tcm->tcm_ifindex = ifindex;
 	tcm->tcm_parent = parent;
-	return netlink_talk(NETLINK_ROUTE, nlh, on_filter, found);
+	return netlink_talk(NETLINK_ROUTE, nlh, cb, ctx);
+}
+
+static __u32 parent_of(bool egress)
+{
+	return TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS);
 }
 
 int netlink_clsact_in_use(int ifindex)
 {
 	int found = 0;
-	int err = dump_filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), &found);
+	int err = dump_filters(ifindex, parent_of(false), on_filter, &found);
 
 	if (!err)
-		err = dump_filters(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS), &found);
+		err = dump_filters(ifindex, parent_of(true), on_filter, &found);
 	return err ? err : found;
+}
+
+struct filter_walk {
+	int (*fn)(const struct netlink_filter *filter, void *ctx);
+	void *ctx;
+	int result;
+};
+
+static __u32 prog_id_of(const struct nlattr *options)
+{
+	struct nlattr *attr;
+
+	mnl_attr_for_each_nested (attr, options) {
+		if (mnl_attr_get_type(attr) == TCA_BPF_ID)
+			return mnl_attr_get_u32(attr);
+	}
+	return 0;
+}
+
+static int on_each_filter(const struct nlmsghdr *nlh, void *ctx)
+{
+	const struct tcmsg *tcm = mnl_nlmsg_get_payload(nlh);
+	struct netlink_filter filter = { .kind = "" };
+	const struct nlattr *options = NULL;
+	struct filter_walk *walk = ctx;
+	struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWTFILTER || !tcm->tcm_handle || walk->result)
+		return MNL_CB_OK;
+	mnl_attr_for_each (attr, nlh, sizeof(*tcm)) {
+		if (mnl_attr_get_type(attr) == TCA_KIND)
+			filter.kind = mnl_attr_get_str(attr);
+		if (mnl_attr_get_type(attr) == TCA_OPTIONS)
+			options = attr;
+	}
+	if (options && !strcmp(filter.kind, "bpf"))
+		filter.prog_id = prog_id_of(options);
+	walk->result = walk->fn(&filter, walk->ctx);
+	return MNL_CB_OK;
+}
+
+int netlink_each_filter(int ifindex, bool egress,
+			int (*fn)(const struct netlink_filter *filter, void *ctx), void *ctx)
+{
+	struct filter_walk walk = { .fn = fn, .ctx = ctx };
+	int err = dump_filters(ifindex, parent_of(egress), on_each_filter, &walk);
+
+	if (err == -ENOENT || err == -EINVAL) /* no clsact */
+		return 0;
+	return err ?: walk.result;
 }

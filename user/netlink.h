@@ -24,9 +24,10 @@ int netlink_talk(int bus, struct nlmsghdr *nlh, netlink_cb *cb, void *ctx);
 
 /**
  * netlink_route() - the interface by which packets to @to leave.
+ * @on_link: if not NULL: set to whether @to itself is the next hop, not a gateway
  * Return: ifindex (> 0), or -errno: -ENETUNREACH and -EHOSTUNREACH as connect() would.
  */
-int netlink_route(const struct tcpmig_endpoint *to);
+int netlink_route(const struct tcpmig_endpoint *to, bool *on_link);
 
 /**
  * netlink_link() - what @ifindex is stacked on, and what is stacked on it.
@@ -37,9 +38,32 @@ int netlink_route(const struct tcpmig_endpoint *to);
 int netlink_link(int ifindex, int *master, int *lower);
 
 /**
+ * netlink_resolves_neighbours() - is @ifindex an Ethernet device that asks by ARP and ND?
+ * Return: 1 or 0, or -errno.
+ */
+int netlink_resolves_neighbours(int ifindex);
+
+/**
  * netlink_clsact_in_use() - has the clsact qdisc of @ifindex any filter?
  * Return: 1 or 0, or -errno; -ENOENT if there is no clsact.
  */
 int netlink_clsact_in_use(int ifindex);
+
+/**
+ * struct netlink_filter - a filter of a clsact qdisc.
+ * @prog_id: of a BPF program; else 0
+ * @kind:    "bpf", "flower" and so on; valid during the call
+ */
+struct netlink_filter {
+	__u32 prog_id;
+	const char *kind;
+};
+
+/**
+ * netlink_each_filter() - call @fn for every filter of one direction, in order of priority.
+ * No clsact, no filters. Return: what @fn returned last if not 0, or 0 or -errno.
+ */
+int netlink_each_filter(int ifindex, bool egress,
+			int (*fn)(const struct netlink_filter *filter, void *ctx), void *ctx);
 
 #endif

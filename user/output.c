@@ -4,6 +4,7 @@
 #include <libsmartcols/libsmartcols.h>
 #include <stdio.h>
 
+#include "findings.h"
 #include "log.h"
 #include "output.h"
 
@@ -21,15 +22,30 @@ int output_json(struct json_object *json)
 	return flushed();
 }
 
+struct json_object *output_finding(const struct finding *finding)
+{
+	struct json_object *json = json_object_new_object();
+
+	json_object_object_add(json, "check", json_object_new_string(finding->check));
+	json_object_object_add(json, "result",
+			       json_object_new_string(finding_result_name(finding->result)));
+	json_object_object_add(json, "detail", json_object_new_string(finding->detail));
+	json_object_object_add(json, "cure",
+			       finding->cure ? json_object_new_string(finding->cure) : NULL);
+	return json;
+}
+
 struct libscols_table *output_table_new(const struct output_column *columns, size_t count)
 {
+	static const int flags[] = {
+		[OUTPUT_NUMBER] = SCOLS_FL_RIGHT, [OUTPUT_WRAPPED] = SCOLS_FL_WRAP
+	};
 	struct libscols_table *table;
 
 	scols_init_debug(0);
 	table = scols_new_table();
 	for (size_t i = 0; table && i < count; i++) {
-		if (!scols_table_new_column(table, columns[i].title, 1,
-					    columns[i].right ? SCOLS_FL_RIGHT : 0)) {
+		if (!scols_table_new_column(table, columns[i].title, 1, flags[columns[i].kind])) {
 			scols_unref_table(table);
 			return NULL;
 		}

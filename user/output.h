@@ -5,16 +5,23 @@
 
 #include <stddef.h>
 
+struct finding;
 struct json_object;
 struct libscols_table;
 
 /** output_json() - print @json on stdout and free it. Return: exit status. */
 int output_json(struct json_object *json);
 
-/** struct output_column - title and whether it holds numbers. */
+/** output_finding() - as JSON object: check, result, detail, cure (null where there is none). */
+struct json_object *output_finding(const struct finding *finding);
+
+/* What a column holds: short text, numbers, or text to be wrapped at the terminal's edge. */
+enum { OUTPUT_TEXT, OUTPUT_NUMBER, OUTPUT_WRAPPED };
+
+/** struct output_column - title and OUTPUT_*. */
 struct output_column {
 	const char *title;
-	int right;
+	int kind;
 };
 
 /** output_table_new() - an empty table; NULL if there is no memory. */

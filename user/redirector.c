@@ -14,6 +14,7 @@
 
 #include "cleanup.h"
 #include "hook.h"
+#include "neighbours.h"
 #include "netlink.h"
 #include "programs.h"
 #include "redirector.h"
@@ -180,6 +181,10 @@ static int attach_hooks(struct tables *t, const struct hook *hook, const struct 
 	*why = "attach";
 	err = hook_attach(t, hook, &iface, programs->ingress_fd, programs->egress_fd, why);
 	result->mode = iface.mode;
+	if (!err) {
+		*why = "set the neighbour entries of its rules";
+		err = neighbours_sync(t, NULL);
+	}
 	if (err && !result->already) {
 		hook_detach(hook, &iface);
 		tables_del_iface(t, hook->ifindex);
@@ -273,7 +278,9 @@ static int detach_one(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx
 
 	if (d->ifname && strcmp(d->ifname, iface->name))
 		return 0;
-	err = hook_detach(&hook, iface);
+	err = neighbours_forget(ifindex);
+	if (!err)
+		err = hook_detach(&hook, iface);
 	if (err)
 		return err;
 	d->count++;

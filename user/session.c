@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checks_rules.h"
 #include "endpoint.h"
 #include "gc.h"
 #include "log.h"
+#include "neighbours.h"
 #include "netlink.h"
 #include "netlink_socks.h"
 #include "redirector.h"
@@ -83,7 +85,7 @@ bool session_is_gone(const struct session *s)
 	return pindir_is_gone(&s->dir);
 }
 
-static bool is_our_netns(const struct session *s)
+bool session_is_our_netns(const struct session *s)
 {
 	return s->tables.meta->netns_ino == redirector_netns_ino();
 }
@@ -92,7 +94,7 @@ int session_local_flows(const struct session *s, const struct tcpmig_endpoint *o
 			struct rules_flows *flows)
 {
 	*flows = (struct rules_flows){ .origin = RULES_SOCKETS };
-	if (!is_our_netns(s)) {
+	if (!session_is_our_netns(s)) {
 		log_verbose(
 			"local sockets not looked up: the pins serve another network namespace");
 		return 0;
@@ -102,7 +104,7 @@ int session_local_flows(const struct session *s, const struct tcpmig_endpoint *o
 
 int session_gc(struct session *s, unsigned int idle_s, size_t *removed)
 {
-	return gc_flows(&s->tables, is_our_netns(s), idle_s, removed);
+	return gc_flows(&s->tables, session_is_our_netns(s), idle_s, removed);
 }
 
 int session_learn(struct session *s, const struct tcpmig_endpoint *old,
@@ -115,6 +117,52 @@ int session_learn(struct session *s, const struct tcpmig_endpoint *old,
 		err = rules_learn(&s->tables, old, &flows, outcome);
 	free(flows.local);
 	return err == -ENOENT ? 0 : err; /* a move back to OLD has ended the rule */
+}
+
+void session_settle(struct session *s)
+{
+	struct neighbours_outcome outcome;
+	int err = rules_sweep(&s->tables);
+
+	if (err)
+		log_note("note: holds that are over are not removed: %s", strerror(-err));
+	if (!session_is_our_netns(s)) {
+		log_verbose("neighbour entries not looked after: the pins serve another network "
+			    "namespace");
+		return;
+	}
+	err = neighbours_sync(&s->tables, &outcome);
+	if (err)
+		log_note("note: neighbour entries not set: %s; packets to a dead OLD on the "
+			 "same link will not be redirected",
+			 strerror(-err));
+	else
+		log_verbose("neighbour entries: %zu made with the known address, %zu for hosts "
+			    "that do not answer, %zu removed",
+			    outcome.pinned, outcome.dummies, outcome.removed);
+}
+
+static void note_problems(const struct tables *t, const struct rules_view *rule)
+{
+	struct findings f = {};
+
+	checks_rule(t, rule, &f);
+	for (size_t i = 0; i < f.count; i++) {
+		/* session_owner() has spoken about the route to NEW. */
+		if (f.list[i].result == FINDING_FAIL && strcmp(f.list[i].check, "new_route"))
+			log_note("note: %s; cure: %s", f.list[i].detail, f.list[i].cure);
+	}
+	findings_free(&f);
+}
+
+void session_note_path(const struct session *s, const struct tcpmig_endpoint *old)
+{
+	struct rules_view rule;
+
+	for (__u32 slot = 0; session_is_our_netns(s) && slot < TCPMIG_RULES_MAX; slot++) {
+		if (rules_view(&s->tables, slot, &rule) && endpoint_same(&rule.old, old))
+			note_problems(&s->tables, &rule);
+	}
 }
 
 size_t session_direct(const struct session *s, const struct tcpmig_endpoint *old,
@@ -143,9 +191,9 @@ void session_owner(const struct session *s, const struct tcpmig_endpoint *peer,
 	int ifindex;
 
 	*owner = (struct tcpmig_owner){ .peer = *peer };
-	if (!is_our_netns(s))
+	if (!session_is_our_netns(s))
 		return;
-	ifindex = netlink_route(peer);
+	ifindex = netlink_route(peer, NULL);
 	endpoint_format(peer, text);
 	if (ifindex < 0) {
 		log_note("note: no route to %s now: %s", text, strerror(-ifindex));

@@ -3,6 +3,8 @@
 #ifndef TCPMIG_SESSION_H
 #define TCPMIG_SESSION_H
 
+#include <stdbool.h>
+
 #include "pindir.h"
 #include "rules.h"
 #include "tables.h"
@@ -53,6 +55,22 @@ int session_local_flows(const struct session *s, const struct tcpmig_endpoint *o
  */
 int session_learn(struct session *s, const struct tcpmig_endpoint *old,
 		  struct rules_outcome *outcome);
+
+/**
+ * session_settle() - after whatever changed rules: removes holds that are over, and sees to
+ * it that packets to OLD reach our hook though OLD is dead (neighbours.h).
+ * Notes for the user what it cannot do; nothing of it makes the command fail.
+ */
+void session_settle(struct session *s);
+
+/** session_is_our_netns() - are we in the network namespace whose interfaces are attached? */
+bool session_is_our_netns(const struct session *s);
+
+/**
+ * session_note_path() - notes for the user what keeps the packets of the rule of @old from
+ * their way: a withdrawn route, rp_filter. Silent in another network namespace.
+ */
+void session_note_path(const struct session *s, const struct tcpmig_endpoint *old);
 
 /**
  * session_direct() - how many flows of @old are taken on the wire, because a local socket is

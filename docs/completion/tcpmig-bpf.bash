@@ -21,7 +21,7 @@ _tcpmig_bpf_rules() {
 
 _tcpmig_bpf() {
 	local cur prev words cword command word
-	local commands='attach detach hold redirect release list stats watch gc'
+	local commands='attach detach hold redirect release list stats watch gc doctor'
 	commands+=' criu-hook rewrite-images'
 	local common='--json --verbose --pin-dir --help'
 	_init_completion -n : || return

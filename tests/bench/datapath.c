@@ -16,12 +16,15 @@
 
 #include "../bpf/packet.h"
 #include "cleanup.h"
+#include "datapath.h"
 #include "datapath.skel.h"
 #include "endpoint.h"
 #include "rules.h"
 
-#define ROUNDS 7
-#define REPEAT 1000000
+#define ROUNDS	  7
+#define REPEAT	  1000000
+#define FLOWS_MAX 1000000
+#define FLIP_MAX  10000
 
 static struct datapath *skel;
 static struct tables tables;
@@ -95,12 +98,12 @@ static void fill(size_t flows, const struct tcpmig_endpoint *a, const struct tcp
 
 	for (size_t i = 0; i < flows; i++) {
 		unsigned char addr[16] = { 0xfd, 9, [12] = i >> 24, i >> 16, i >> 8, i };
-		__be16 port = htons(1024 + i % 50000);
+		__be16 port = htons(BENCH_CLIENT_PORT(i));
 
 		if (a->family == TCPMIG_AF_INET6)
 			endpoint_set6(&list.local[i], addr, port);
 		else
-			endpoint_set4(&list.local[i], htonl(0x0b000000 + i), port);
+			endpoint_set4(&list.local[i], htonl(BENCH_CLIENT_NET + i), port);
 	}
 	*client = list.local[flows / 2];
 	err = rules_redirect(&tables, a, &to_b, false, &list, &outcome);
@@ -111,9 +114,44 @@ static void fill(size_t flows, const struct tcpmig_endpoint *a, const struct tcp
 	free(list.local);
 }
 
-static void measure(size_t flows, const struct family *f)
+/* Packets of one flow, that the CPU has seen before: the steady state. */
+static void measure_one(size_t flows, const struct family *f, const struct test_packet *p_miss,
+			const struct test_packet *p_out, const struct test_packet *p_in)
 {
 	double empty[ROUNDS], miss[ROUNDS], out[ROUNDS], in[ROUNDS], base;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		empty[i] = run(skel->progs.bench_empty, p_miss, -1);
+		miss[i] = run(skel->progs.bench_egress, p_miss, -1);
+		out[i] = run(skel->progs.bench_egress, p_out, TCPMIG_R_OUT_REWRITTEN);
+		in[i] = run(skel->progs.bench_ingress, p_in, TCPMIG_R_IN_REWRITTEN);
+	}
+	base = median(empty, ROUNDS);
+	printf("empty_ns%s.%zu %.1f\n", f->suffix, flows, base);
+	printf("miss_ns%s.%zu %.1f\n", f->suffix, flows, median(miss, ROUNDS) - base);
+	printf("redirect_out_ns%s.%zu %.1f\n", f->suffix, flows, median(out, ROUNDS) - base);
+	printf("redirect_in_ns%s.%zu %.1f\n", f->suffix, flows, median(in, ROUNDS) - base);
+}
+
+/* Each packet of another flow: the worst that a gateway can meet. IPv4. */
+static void measure_spread(size_t flows, const struct test_packet *p_out,
+			   const struct test_packet *p_in)
+{
+	double empty[ROUNDS], out[ROUNDS], in[ROUNDS], base;
+
+	skel->data->spread = flows;
+	for (int i = 0; i < ROUNDS; i++) {
+		empty[i] = run(skel->progs.spread_empty, p_out, -1);
+		out[i] = run(skel->progs.spread_egress, p_out, TCPMIG_R_OUT_REWRITTEN);
+		in[i] = run(skel->progs.spread_ingress, p_in, TCPMIG_R_IN_REWRITTEN);
+	}
+	base = median(empty, ROUNDS);
+	printf("redirect_out_ns.spread.%zu %.1f\n", flows, median(out, ROUNDS) - base);
+	printf("redirect_in_ns.spread.%zu %.1f\n", flows, median(in, ROUNDS) - base);
+}
+
+static void measure(size_t flows, const struct family *f)
+{
 	struct tcpmig_endpoint client, a = parse(f->a), b = parse(f->b), other = parse(f->other);
 	struct test_packet p_miss, p_out, p_in;
 
@@ -121,17 +159,9 @@ static void measure(size_t flows, const struct family *f)
 	packet_build(&p_miss, TCP_DATA, &client, &other);
 	packet_build(&p_out, TCP_DATA, &client, &a);
 	packet_build(&p_in, TCP_DATA, &b, &client);
-	for (int i = 0; i < ROUNDS; i++) {
-		empty[i] = run(skel->progs.bench_empty, &p_miss, -1);
-		miss[i] = run(skel->progs.bench_egress, &p_miss, -1);
-		out[i] = run(skel->progs.bench_egress, &p_out, TCPMIG_R_OUT_REWRITTEN);
-		in[i] = run(skel->progs.bench_ingress, &p_in, TCPMIG_R_IN_REWRITTEN);
-	}
-	base = median(empty, ROUNDS);
-	printf("empty_ns%s.%zu %.1f\n", f->suffix, flows, base);
-	printf("miss_ns%s.%zu %.1f\n", f->suffix, flows, median(miss, ROUNDS) - base);
-	printf("redirect_out_ns%s.%zu %.1f\n", f->suffix, flows, median(out, ROUNDS) - base);
-	printf("redirect_in_ns%s.%zu %.1f\n", f->suffix, flows, median(in, ROUNDS) - base);
+	measure_one(flows, f, &p_miss, &p_out, &p_in);
+	if (a.family == TCPMIG_AF_INET)
+		measure_spread(flows, &p_out, &p_in);
 	rules_release(&tables, &a);
 	rules_release(&tables, &b);
 }
@@ -177,13 +207,22 @@ int main(int argc, char **argv)
 		{ ".v6", "[fd09::2]:5000", "[fd09::3]:6000", "[fd09::9]:5000" },
 	};
 
-	skel = datapath__open_and_load();
-	if (!skel || tables_of_object(&tables, skel->obj))
+	skel = datapath__open();
+	if (!skel)
+		return 1;
+	/* A million flows to A, and as many to B. */
+	bpf_map__set_max_entries(skel->maps.tcpmig_flows, 2 * FLOWS_MAX);
+	bpf_map__set_max_entries(skel->maps.tcpmig_wires, 2 * FLOWS_MAX);
+	if (datapath__load(skel) || tables_of_object(&tables, skel->obj))
 		return 1;
 	for (int i = 1; i < argc; i++) {
 		size_t flows = strtoul(argv[i], NULL, 10);
 
+		if (flows < 1 || flows > FLOWS_MAX)
+			fail(argv[i], EINVAL);
 		measure(flows, &families[0]);
+		if (flows > FLIP_MAX) /* the tables are made for a million flows of one family */
+			continue;
 		measure(flows, &families[1]);
 		measure_flip(flows);
 	}

@@ -11,3 +11,10 @@ int foreign_next(struct __sk_buff *skb)
 	(void)skb;
 	return -1; /* TC_ACT_UNSPEC: the next filter decides */
 }
+
+SEC("classifier")
+int foreign_ok(struct __sk_buff *skb)
+{
+	(void)skb;
+	return 0; /* TC_ACT_OK: nobody after this one sees the packet */
+}

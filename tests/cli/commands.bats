@@ -501,6 +501,9 @@ END
 	wait_for 40 "the lease to end" in_doubt
 	doubt | python3 -m json.tool >/dev/null
 	client "$T" --pin-dir "$DOUBT" list | grep -q in-doubt
+	run client "$T" --pin-dir "$DOUBT" doctor
+	[ "$status" = 1 ]
+	[[ $output == *"10.9.0.7:5000: in doubt: armed for 10.9.0.8:5000"*"'tcpmig-bpf release 10.9.0.7:5000'"* ]]
 	run --separate-stderr client "$T" --pin-dir "$DOUBT" hold 10.9.0.7:5000
 	check_failure 1 "'10.9.0.7:5000'"
 	doubt_hook pre-resume

@@ -14,8 +14,10 @@ setup() {
 	client "$T" attach eth0
 }
 
+teardown() { tidy_up; }
+
 # Whatever a test did: no process, no rule, no table is left for the next.
-teardown() {
+tidy_up() {
 	local host
 	for host in client A B; do
 		lab exec "$host" sh -c 'kill -9 -1' || :

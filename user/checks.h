@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What `doctor` looks at, beside the rules (checks_rules.h). Each adds what it finds;
+ * none changes anything, prints, or needs anything attached or any privilege: what
+ * cannot be looked at is a finding.
+ */
+#ifndef TCPMIG_CHECKS_H
+#define TCPMIG_CHECKS_H
+
+#include "findings.h"
+#include "pindir.h"
+#include "tables.h"
+
+/**
+ * checks_kernel() - version and features, each tried rather than looked up.
+ * Named kernel, bpf, jit, tcx, clsact, csum_ipv6, redirect_neigh, ring_buffer, tun, btf.
+ */
+void checks_kernel(struct findings *f);
+
+/** checks_host() - named capabilities, unprivileged_bpf, lockdown, bpffs. */
+void checks_host(struct findings *f);
+
+/**
+ * checks_pin_dir() - one finding, pin_dir.
+ * @err: of pindir_open() or tables_open() for @path: 0 or -errno
+ */
+void checks_pin_dir(const char *path, int err, struct findings *f);
+
+/**
+ * checks_ifaces() - for each attached interface one finding named interface, and one a
+ * direction named hook. In the netns that the pins serve.
+ */
+void checks_ifaces(const struct tables *t, int dir_fd, struct findings *f);
+
+/**
+ * checks_criu() - does it dump and restore a process here? Named criu.
+ *
+ * In namespaces of its own, with nothing left of it afterwards; takes up to 40 s if criu
+ * hangs. That of $CRIU, else of $PATH.
+ */
+void checks_criu(struct findings *f);
+
+#endif
