@@ -148,6 +148,12 @@ $(B)/tests/bench/datapath: HELPERS := tests/bpf/packet.c
 # A test is one file, plus what its folder shares (HELPERS).
 $(BPF_TESTS): HELPERS := $(addprefix tests/bpf/,packet.c fixture.c rows.c)
 $(BPF_TESTS): $(addprefix tests/bpf/,packet.c fixture.c rows.c)
+
+RANDOM_HELPERS := $(addprefix tests/bpf/,model.c model_bytes.c model_parse.c gen.c gen_build.c world.c world_sockets.c)
+$(B)/tests/bpf/test_random: HELPERS := $(RANDOM_HELPERS)
+$(B)/tests/bpf/test_random: $(RANDOM_HELPERS)
+$(B)/tests/bpf/test_nonlinear: HELPERS := $(RANDOM_HELPERS) tests/bpf/tap.c
+$(B)/tests/bpf/test_nonlinear: $(RANDOM_HELPERS) tests/bpf/tap.c
 $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)

@@ -56,6 +56,12 @@ static __always_inline void cache_void(void)
 		__sync_fetch_and_add(&meta->flows_gone, 1);
 }
 
+/* Such a packet is noted in its flow, and so must be the one that follows it. */
+static __always_inline bool is_turning_point(const struct packet *pkt)
+{
+	return pkt->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_FIN | TCP_FLAG_RST);
+}
+
 /* The rule of the packet's flow, which is ACTIVE and in @word, if it is remembered; or NULL. */
 static __always_inline struct tcpmig_rule *cache_find(const struct packet *pkt, enum direction dir,
 						      __u32 gone, __u64 *word)
@@ -63,7 +69,7 @@ static __always_inline struct tcpmig_rule *cache_find(const struct packet *pkt, 
 	struct tcpmig_cached *c;
 	struct tcpmig_rule *rule;
 
-	if (!use_cache || pkt->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_FIN | TCP_FLAG_RST))
+	if (!use_cache || is_turning_point(pkt))
 		return 0;
 	c = cache_slot(&pkt->key);
 	if (!c || c->dir != dir || !same_key(&c->key, &pkt->key))
@@ -84,7 +90,7 @@ static __always_inline void cache_keep(const struct packet *pkt, enum direction 
 {
 	struct tcpmig_cached *c;
 
-	if (!use_cache || tcpmig_word_state(word) != TCPMIG_ACTIVE)
+	if (!use_cache || is_turning_point(pkt) || tcpmig_word_state(word) != TCPMIG_ACTIVE)
 		return;
 	c = cache_slot(&pkt->key);
 	if (!c)

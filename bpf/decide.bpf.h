@@ -205,8 +205,12 @@ static __always_inline void decide_out_tcp(struct decision *d, struct __sk_buff 
 		if (d->action == ACTION_REWRITE)
 			cache_keep(pkt, OUT, d->ref, d->word, gone);
 	}
-	if (d->action == ACTION_REWRITE && kind == PACKET_TCP_FRAGMENT)
+	if (kind != PACKET_TCP_FRAGMENT)
+		return;
+	if (d->action == ACTION_REWRITE)
 		drop(d, TCPMIG_R_FRAGMENT);
+	if (d->action == ACTION_REFUSE)
+		d->action = ACTION_DROP; /* an RST made of it would be a fragment, too */
 }
 
 /*

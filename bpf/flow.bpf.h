@@ -123,7 +123,10 @@ static __always_inline void flow_note_out(struct __sk_buff *skb, struct tcpmig_f
 	else if (flow->seen != seen_now())
 		flow->seen = seen_now();
 	if (pkt->tcp_flags & TCP_FLAG_SYN) {
-		flow->flags = flags & ~TCPMIG_FLOW_TALKED; /* a new connection */
+		/* A new connection. What is remembered of the one before would hide its talk. */
+		if (flow->flags & TCPMIG_FLOW_TALKED)
+			cache_void();
+		flow->flags = flags & ~TCPMIG_FLOW_TALKED;
 		return;
 	}
 	if (pkt->tcp_flags & TCP_FLAG_FIN)

@@ -57,7 +57,9 @@ static __always_inline long translate_quoted_tcp(struct __sk_buff *skb, const st
 	*icmp_diff += port_diff;
 	if (bpf_skb_store_bytes(skb, port_off, &port, sizeof(port), 0))
 		return -1;
-	if (bpf_skb_load_bytes(skb, check_off, &before, sizeof(before)))
+	/* Padding of the frame is no part of the quote, nor does the ICMP checksum cover it. */
+	if (check_off + sizeof(before) > pkt->end ||
+	    bpf_skb_load_bytes(skb, check_off, &before, sizeof(before)))
 		return 0;
 	check = sum_after(before, diff + port_diff);
 	*icmp_diff += (__u64)check + (__u16)~before;

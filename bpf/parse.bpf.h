@@ -26,6 +26,7 @@ enum direction {
  * @key:       the server's side and the client's; of the quoted TCP packet in an ICMP error
  * @l3_off:    offset of the IP header in the skb, bytes
  * @l4_off:    offset of the TCP or ICMP header, bytes
+ * @end:       where the packet ends by its IP header: padding of the frame may follow
  * @quote_off, @quote_l4_off: of the packet that an ICMP error quotes
  * @ip_check:  checksum of the IPv4 header
  * @tcp_flags: TCP_FLAG_*
@@ -37,6 +38,7 @@ struct packet {
 	struct tcpmig_flow_key key;
 	__u32 l3_off;
 	__u32 l4_off;
+	__u32 end;
 	__u32 quote_off;
 	__u32 quote_l4_off;
 	__sum16 ip_check;
@@ -152,7 +154,8 @@ static __always_inline enum packet_kind parse_icmp4(struct __sk_buff *skb, struc
 	set_addrs4(pkt, ip, dir == IN);
 	pkt->quote_off = pkt->l4_off + sizeof(*icmp);
 	pkt->quote_l4_off = pkt->quote_off + ip->ihl * 4;
-	if (bpf_skb_load_bytes(skb, pkt->quote_l4_off, ports, sizeof(ports)))
+	if (pkt->quote_l4_off + sizeof(ports) > pkt->end ||
+	    bpf_skb_load_bytes(skb, pkt->quote_l4_off, ports, sizeof(ports)))
 		return PACKET_OTHER;
 	set_ports(pkt, ports[0], ports[1], dir == IN);
 	return PACKET_ICMP_ERROR;
@@ -176,7 +179,8 @@ static __always_inline enum packet_kind parse_icmp6(struct __sk_buff *skb, struc
 	} quote;
 	struct in6_addr receiver;
 
-	if (bpf_skb_load_bytes(skb, pkt->l4_off, &quote, sizeof(quote)) ||
+	if (pkt->l4_off + sizeof(quote) > pkt->end ||
+	    bpf_skb_load_bytes(skb, pkt->l4_off, &quote, sizeof(quote)) ||
 	    bpf_skb_load_bytes(skb, pkt->l3_off + offsetof(struct ipv6hdr, daddr), &receiver,
 			       sizeof(receiver)))
 		return PACKET_OTHER;
@@ -201,6 +205,7 @@ static __always_inline enum packet_kind parse_ipv4(struct __sk_buff *skb, struct
 		return PACKET_OTHER;
 	more_fragments = ip->frag_off & bpf_htons(IP_MF);
 	pkt->l4_off = pkt->l3_off + ip->ihl * 4;
+	pkt->end = pkt->l3_off + bpf_ntohs(ip->tot_len);
 	pkt->ip_check = ip->check;
 	if (ip->protocol == IPPROTO_ICMP)
 		return more_fragments ? PACKET_OTHER : parse_icmp4(skb, pkt, dir, ip->daddr);
@@ -228,6 +233,12 @@ struct ipv6_ext {
 /* RFC 8200 lets each occur once, destination options twice. */
 #define IPV6_EXT_MAX 6
 
+static __always_inline bool is_ipv6_ext(int nexthdr)
+{
+	return nexthdr == NEXTHDR_HOP || nexthdr == NEXTHDR_ROUTING || nexthdr == NEXTHDR_DEST ||
+	       nexthdr == NEXTHDR_FRAGMENT;
+}
+
 /*
  * Walks to the transport header: pkt->l4_off. Return: its protocol; or -1 for a later
  * fragment, a chain that is too long or cut, and a packet still on its way to another
@@ -239,8 +250,7 @@ static __always_inline int skip_ipv6_ext(struct __sk_buff *skb, struct packet *p
 	for (int i = 0; i < IPV6_EXT_MAX; i++) {
 		struct ipv6_ext *ext;
 
-		if (nexthdr != NEXTHDR_HOP && nexthdr != NEXTHDR_ROUTING &&
-		    nexthdr != NEXTHDR_DEST && nexthdr != NEXTHDR_FRAGMENT)
+		if (!is_ipv6_ext(nexthdr))
 			return nexthdr;
 		ext = header_at(skb, pkt->l4_off, 8);
 		if (!ext)
@@ -258,7 +268,7 @@ static __always_inline int skip_ipv6_ext(struct __sk_buff *skb, struct packet *p
 		nexthdr = ext->nexthdr;
 		pkt->l4_off += (ext->len + 1) * 8;
 	}
-	return -1;
+	return is_ipv6_ext(nexthdr) ? -1 : nexthdr;
 }
 
 static __always_inline enum packet_kind parse_ipv6(struct __sk_buff *skb, struct packet *pkt,
@@ -271,6 +281,7 @@ static __always_inline enum packet_kind parse_ipv6(struct __sk_buff *skb, struct
 	if (!ip || ip->version != 6)
 		return PACKET_OTHER;
 	pkt->l4_off = pkt->l3_off + sizeof(*ip);
+	pkt->end = pkt->l4_off + bpf_ntohs(ip->payload_len);
 	set_addrs6(pkt, ip, dir == OUT);
 	proto = ip->nexthdr;
 	if (proto != IPPROTO_TCP)

@@ -202,6 +202,29 @@ int run_program(enum direction direction, const struct test_packet *in, struct t
 	return run.retval;
 }
 
+bool kernel_takes(const struct test_packet *in)
+{
+	bool v4 = in->data[12] == 0x08 && in->data[13] == 0x00;
+	bool v6 = in->data[12] == 0x86 && in->data[13] == 0xdd;
+
+	return in->len >= 14 + (v4 ? 20u : v6 ? 40u : 0u);
+}
+
+void check_counters(const char *name, const __u64 before[], int reason, unsigned int may)
+{
+	__u64 after[TCPMIG_REASONS_COUNT];
+
+	may |= 1 << R(EVENT_LOST); /* nobody reads them */
+	assert_int_equal(tables_get_counters(&tables, after), 0);
+	for (int i = 0; i < TCPMIG_REASONS_COUNT; i++) {
+		bool counted = after[i] != before[i];
+
+		if (counted != (i == reason) && !(may & 1 << i))
+			fail_msg("%s: counter %d %s", name, i,
+				 counted ? "was counted" : "was not counted");
+	}
+}
+
 int load_with(__u64 linger_ns, unsigned int flows_max)
 {
 	skel = tcpmig__open();

@@ -89,6 +89,16 @@ void clear_rules(void);
 int run_program(enum direction direction, const struct test_packet *in, struct test_packet *out,
 		int flags, struct __sk_buff *ctx);
 
+/** kernel_takes() - will BPF_PROG_TEST_RUN take it? Newer kernels refuse a cut IP header. */
+bool kernel_takes(const struct test_packet *in);
+
+/**
+ * check_counters() - since @before one packet has counted @reason and nothing else.
+ * @reason: -1: nothing
+ * @may:    bits of reasons that may be counted beside it
+ */
+void check_counters(const char *name, const __u64 before[], int reason, unsigned int may);
+
 /** load_with() - as load(), but ended flows linger and the table is filled sooner. */
 int load_with(__u64 linger_ns, unsigned int flows_max);
 

@@ -16,10 +16,10 @@ bool packet_exists(enum shape shape, int family)
 {
 	if (shape >= TCP6_HOPOPTS && shape <= TCP6_CUT_CHAIN)
 		return family == TCPMIG_AF_INET6;
-	if (shape == TCP_DATA_OPTIONS || shape == TCP_FIRST_FRAGMENT ||
-	    shape == TCP_LATER_FRAGMENT || shape == IP_BAD_IHL)
-		return family == TCPMIG_AF_INET;
-	return true;
+	if (shape == ICMP_QUOTE_EXT)
+		return family == TCPMIG_AF_INET6;
+	return family == TCPMIG_AF_INET ||
+	       (shape != TCP_DATA_OPTIONS && shape != IP_BAD_IHL && shape != ICMP_QUOTE_OPTIONS);
 }
 
 /* RFC 1071, the plain way. */
@@ -108,6 +108,11 @@ static const struct ext ext_chain[] = {
 	{ HOP, { 1, 4 }, 0 },  { DEST, { 1, 12 }, 1 }, { ROUTING, { 0, 0 }, 2 },
 	{ DEST, { 1, 4 }, 0 }, { -1, {}, 0 },
 };
+static const struct ext ext_max[] = {
+	{ HOP, { 1, 4 }, 0 },  { DEST, { 1, 4 }, 0 }, { ROUTING, { 0, 0 }, 2 },
+	{ DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 },
+	{ -1, {}, 0 },
+};
 static const struct ext ext_long[] = {
 	{ DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 },
 	{ DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { DEST, { 1, 4 }, 0 }, { -1, {}, 0 },
@@ -122,25 +127,32 @@ static const struct ext *ext_of(enum shape shape)
 	switch (shape) {
 	case TCP6_HOPOPTS:
 	case TCP6_CUT_CHAIN:
+	case ICMP_OPTIONS:
+	case ICMP_QUOTE_EXT:
 		return ext_hop;
 	case TCP6_CHAIN:
 		return ext_chain;
+	case TCP6_MAX_CHAIN:
+		return ext_max;
 	case TCP6_LONG_CHAIN:
 		return ext_long;
 	case TCP6_ROUTING_LEFT:
 		return ext_routing_left;
 	case TCP6_ATOMIC:
 		return ext_atomic;
+	case TCP_FIRST_FRAGMENT:
 	case TCP6_FIRST_FRAGMENT:
 		return ext_first;
+	case TCP_LATER_FRAGMENT:
 	case TCP6_LATER_FRAGMENT:
+	case ICMP_QUOTE_FRAGMENT:
 		return ext_later;
 	default:
 		return NULL;
 	}
 }
 
-static void append_ext(struct test_packet *p, struct ipv6hdr *ip, const struct ext *ext)
+static void append_ext(struct test_packet *p, struct ipv6hdr *ip, const struct ext *ext, int proto)
 {
 	unsigned char *next = &ip->nexthdr;
 	size_t start = p->len;
@@ -153,7 +165,7 @@ static void append_ext(struct test_packet *p, struct ipv6hdr *ip, const struct e
 		header[1] = ext->type == FRAGMENT ? 0 : ext->more;
 		memcpy(header + 2, ext->bytes, sizeof(ext->bytes));
 	}
-	*next = IPPROTO_TCP;
+	*next = proto;
 	ip->payload_len = htons(ntohs(ip->payload_len) + p->len - start);
 }
 
@@ -186,20 +198,64 @@ static void set_fragment(struct iphdr *ip, int frag_off)
 	ip->check = sum_fold(sum_add(0, ip, ip->ihl * 4));
 }
 
+/* A packet from @src to @dst, as far as the error quotes it. */
+static void append_quote(struct test_packet *p, enum shape shape, const struct tcpmig_endpoint *src,
+			 const struct tcpmig_endpoint *dst)
+{
+	size_t payload = shape == ICMP_TOO_BIG_FULL ? PAYLOAD_LEN : 0;
+	int proto = shape == ICMP_QUOTE_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+	bool v4 = src->family == TCPMIG_AF_INET;
+	size_t l4 = p->l4;
+	void *ip;
+
+	p->quote = p->len;
+	ip = append_ip(p, src, dst, proto, sizeof(struct tcphdr) + payload,
+		       shape == ICMP_QUOTE_OPTIONS ? 12 : 0);
+	if (!v4 && (shape == ICMP_QUOTE_EXT || shape == ICMP_QUOTE_FRAGMENT))
+		append_ext(p, ip, ext_of(shape), proto);
+	if (v4 && shape == ICMP_QUOTE_FRAGMENT)
+		set_fragment(ip, 0x0010);
+	append_l4(p, ip, TCP_DATA, src, dst, payload);
+	p->quote_l4 = p->l4;
+	p->l4 = l4;
+	if (shape != ICMP_TOO_BIG_FULL)
+		p->len = p->quote_l4 + 8;
+}
+
+/* The length of the packet is known now: it and the sums that cover it. */
+static void finish_icmp(struct test_packet *p, void *ip, bool v4)
+{
+	unsigned char *icmp = p->data + p->l4;
+	size_t len = p->len - p->l4;
+	struct ipv6hdr *ip6 = ip;
+	struct iphdr *ip4 = ip;
+
+	if (v4) {
+		ip4->tot_len = htons(p->len - p->l3);
+		ip4->check = 0;
+		ip4->check = sum_fold(sum_add(0, ip, ip4->ihl * 4));
+	} else {
+		ip6->payload_len = htons(p->len - p->l3 - sizeof(*ip6));
+	}
+	*(uint16_t *)(icmp + 2) = v4 ? sum_fold(sum_add(0, icmp, len))
+				     : l4_sum(ip, icmp, len, IPPROTO_ICMPV6);
+}
+
 /* An error that a router sends to @src about a packet from there to @dst. */
 static void append_icmp(struct test_packet *p, enum shape shape, const struct tcpmig_endpoint *src,
 			const struct tcpmig_endpoint *dst)
 {
-	bool v4 = src->family == TCPMIG_AF_INET, full = shape == ICMP_TOO_BIG_FULL;
-	size_t payload = full ? PAYLOAD_LEN : 0;
-	size_t tcp_len = full ? sizeof(struct tcphdr) + payload : 8;
-	size_t len = 8 + (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) + tcp_len;
+	bool v4 = src->family == TCPMIG_AF_INET;
+	int proto = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 	struct tcpmig_endpoint router = *dst;
 	unsigned char *icmp;
-	void *ip, *quote;
+	void *ip;
 
 	router.addr[15] = 254;
-	ip = append_ip(p, &router, src, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, len, 0);
+	ip = append_ip(p, &router, src, proto, 0, v4 && shape == ICMP_OPTIONS ? 12 : 0);
+	if (!v4 && shape == ICMP_OPTIONS)
+		append_ext(p, ip, ext_of(shape), proto);
+	p->l4 = p->len;
 	icmp = append(p, NULL, 8);
 	if (shape == ICMP_ECHO)
 		icmp[0] = v4 ? 8 : 128;
@@ -207,17 +263,24 @@ static void append_icmp(struct test_packet *p, enum shape shape, const struct tc
 		icmp[0] = v4 ? 3 : 1, icmp[1] = 1;
 	else
 		icmp[0] = v4 ? 3 : 2, icmp[1] = v4 ? 4 : 0, icmp[6] = 5;
-	quote = append_ip(p, src, dst, IPPROTO_TCP, sizeof(struct tcphdr) + payload, 0);
-	append_l4(p, quote, TCP_DATA, src, dst, payload);
-	if (!full)
-		p->len -= sizeof(struct tcphdr) - tcp_len;
-	*(uint16_t *)(icmp + 2) = v4 ? sum_fold(sum_add(0, icmp, len))
-				     : l4_sum(ip, icmp, len, IPPROTO_ICMPV6);
+	append_quote(p, shape, src, dst);
+	finish_icmp(p, ip, v4);
+	if (shape == ICMP_TOO_BIG_PADDED)
+		memset(append(p, NULL, 40), 0xa5, 40);
+}
+
+static int tags_of(enum shape shape)
+{
+	if (shape == TCP_VLAN || shape == ICMP_VLAN)
+		return 1;
+	if (shape == TCP_QINQ || shape == ICMP_QINQ)
+		return 2;
+	return shape == TCP_THREE_TAGS ? 3 : 0;
 }
 
 static void append_ethernet(struct test_packet *p, enum shape shape, int family)
 {
-	int tags = shape == TCP_VLAN ? 1 : shape == TCP_QINQ ? 2 : shape == TCP_THREE_TAGS ? 3 : 0;
+	int tags = tags_of(shape);
 
 	append(p, "\2\0\0\0\0\1\2\0\0\0\0\2", 12);
 	for (; tags; tags--) {
@@ -248,12 +311,12 @@ void packet_build(struct test_packet *p, enum shape shape, const struct tcpmig_e
 	}
 	ip = append_ip(p, src, dst, shape == UDP_DATA ? IPPROTO_UDP : IPPROTO_TCP,
 		       sizeof(struct tcphdr) + payload, shape == TCP_DATA_OPTIONS ? 12 : 0);
-	if (ext_of(shape))
-		append_ext(p, ip, ext_of(shape));
+	if (src->family == TCPMIG_AF_INET6 && ext_of(shape))
+		append_ext(p, ip, ext_of(shape), IPPROTO_TCP);
 	append_l4(p, ip, shape, src, dst, payload);
-	if (shape == TCP_FIRST_FRAGMENT)
+	if (src->family == TCPMIG_AF_INET && shape == TCP_FIRST_FRAGMENT)
 		set_fragment(ip, 0x2000);
-	if (shape == TCP_LATER_FRAGMENT)
+	if (src->family == TCPMIG_AF_INET && shape == TCP_LATER_FRAGMENT)
 		set_fragment(ip, 0x0010);
 	if (shape == IP_BAD_IHL)
 		((struct iphdr *)ip)->ihl = 4;

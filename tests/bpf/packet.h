@@ -19,17 +19,18 @@ enum shape {
 	TCP_SYN,
 	TCP_FIN,
 	TCP_RST,
-	TCP_DATA_OPTIONS,   /* IPv4 only: 12 bytes of IP options */
-	TCP_FIRST_FRAGMENT, /* IPv4 only */
-	TCP_LATER_FRAGMENT, /* IPv4 only */
-	TCP_VLAN,	    /* a tag in the frame */
-	TCP_QINQ,	    /* two */
-	TCP_THREE_TAGS,	    /* more than is parsed */
-	TCP6_HOPOPTS,	    /* IPv6 only, as all TCP6_ */
-	TCP6_CHAIN,	    /* hop-by-hop, destination, routing (done), destination options */
-	TCP6_LONG_CHAIN,    /* more headers than are walked */
-	TCP6_ROUTING_LEFT,  /* on its way to another address first */
-	TCP6_ATOMIC,	    /* a fragment header, but whole */
+	TCP_DATA_OPTIONS, /* IPv4 only: 12 bytes of IP options */
+	TCP_FIRST_FRAGMENT,
+	TCP_LATER_FRAGMENT,
+	TCP_VLAN,	   /* a tag in the frame */
+	TCP_QINQ,	   /* two */
+	TCP_THREE_TAGS,	   /* more than is parsed */
+	TCP6_HOPOPTS,	   /* IPv6 only, as all TCP6_ */
+	TCP6_CHAIN,	   /* hop-by-hop, destination, routing (done), destination options */
+	TCP6_MAX_CHAIN,	   /* as many headers as are walked */
+	TCP6_LONG_CHAIN,   /* more headers than are walked */
+	TCP6_ROUTING_LEFT, /* on its way to another address first */
+	TCP6_ATOMIC,	   /* a fragment header, but whole */
 	TCP6_FIRST_FRAGMENT,
 	TCP6_LATER_FRAGMENT,
 	TCP6_CUT_CHAIN, /* ends within an extension header */
@@ -40,16 +41,26 @@ enum shape {
 	ARP,
 	ICMP_UNREACHABLE, /* from a router, quotes 8 bytes of TCP from src to dst */
 	ICMP_TOO_BIG,
-	ICMP_TOO_BIG_FULL, /* quotes a whole segment */
+	ICMP_TOO_BIG_FULL,   /* quotes a whole segment */
+	ICMP_TOO_BIG_PADDED, /* the frame goes on after the quote of 8 bytes */
+	ICMP_VLAN,	     /* this and what follows: "too big", 8 bytes of TCP quoted */
+	ICMP_QINQ,	     /* with two tags */
+	ICMP_OPTIONS,	     /* IP options, or hop-by-hop options, in front of the error */
+	ICMP_QUOTE_OPTIONS,  /* IPv4 only: the quoted header has options */
+	ICMP_QUOTE_EXT,	     /* IPv6 only: the quoted header has an extension header */
+	ICMP_QUOTE_FRAGMENT, /* a later fragment is quoted */
+	ICMP_QUOTE_UDP,	     /* not TCP is quoted */
 	ICMP_ECHO,
 };
 
-/** struct test_packet - @l3, @l4: where the headers begin. */
+/** struct test_packet - @l3, @l4, @quote, @quote_l4: where the headers begin; 0: there is none. */
 struct test_packet {
 	unsigned char data[PACKET_MAX];
 	size_t len;
 	size_t l3;
 	size_t l4;
+	size_t quote;
+	size_t quote_l4;
 };
 
 /** packet_build() - an Ethernet frame of @shape from @src to @dst (same family), sums right. */

@@ -10,24 +10,25 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "fixture.h"
 
-static void check_counters(const struct row *row, const __u64 before[], const __u64 after[])
-{
-	for (int reason = 0; reason < TCPMIG_REASONS_COUNT; reason++) {
-		bool counted = after[reason] != before[reason];
-		/* rewrites from a hold are counted as such, too */
-		bool also = (reason == R(IN_HELD_PASS) && row->reason == R(IN_REWRITTEN)) ||
-			    (reason == R(HELD_EXPIRED) && row->setup == ACTIVE_HELD_OVER) ||
-			    (reason == R(FLOW_OVER) && row->shape == TCP_RST) ||
-			    reason == R(EVENT_LOST);
+static unsigned long runs;
 
-		if (counted != (reason == row->reason) && !also)
-			fail_msg("%s: counter %d %s", row->name, reason,
-				 counted ? "was counted" : "was not counted");
-	}
+/* Rewrites from a hold, or after it, are counted as such, too; and so is the flow's end. */
+static unsigned int also_counted(const struct row *row)
+{
+	unsigned int also = 0;
+
+	if (row->reason == R(IN_REWRITTEN) || row->setup == ACTIVE_HELD)
+		also |= 1 << R(IN_HELD_PASS);
+	if (row->setup == ACTIVE_HELD_OVER)
+		also |= 1 << R(HELD_EXPIRED);
+	if (row->shape == TCP_RST)
+		also |= 1 << R(FLOW_OVER);
+	return also;
 }
 
 /* Translated: byte for byte the error that quotes a packet to @dst. */
@@ -47,7 +48,7 @@ static void run_row(const struct row *row, int flags)
 	struct tcpmig_endpoint src = endpoint_of(row->src), dst = endpoint_of(row->dst);
 	struct tcpmig_endpoint src_after = endpoint_of(row->src_after);
 	struct tcpmig_endpoint dst_after = endpoint_of(row->dst_after);
-	__u64 before[TCPMIG_REASONS_COUNT], after[TCPMIG_REASONS_COUNT];
+	__u64 before[TCPMIG_REASONS_COUNT];
 	struct test_packet in, out = {};
 	const char *wrong = NULL;
 	int verdict;
@@ -56,7 +57,6 @@ static void run_row(const struct row *row, int flags)
 	packet_build(&in, row->shape, &src, &dst);
 	assert_int_equal(tables_get_counters(&tables, before), 0);
 	verdict = run_program(row->direction, &in, &out, flags, NULL);
-	assert_int_equal(tables_get_counters(&tables, after), 0);
 	if (verdict != row->verdict)
 		fail_msg("%s: verdict %d, expected %d", row->name, verdict, row->verdict);
 	if (row->src_after == NOBODY)
@@ -67,7 +67,8 @@ static void run_row(const struct row *row, int flags)
 		wrong = packet_compare(&in, &out, &src_after, &dst_after);
 	if (wrong)
 		fail_msg("%s: %s", row->name, wrong);
-	check_counters(row, before, after);
+	check_counters(row->name, before, row->reason, also_counted(row));
+	runs++;
 	clear_rules();
 }
 
@@ -107,6 +108,12 @@ static void packets_ipv6_checksum_complete(void **state)
 	all_rows(CSUM_COMPLETE);
 }
 
+static int unload_and_count(void **state)
+{
+	printf("# rows: %zu, runs: %lu\n", rows_count, runs);
+	return unload(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,5 +123,5 @@ int main(void)
 		cmocka_unit_test(packets_ipv6_checksum_complete),
 	};
 
-	return cmocka_run_group_tests_name("packets", tests, load, unload);
+	return cmocka_run_group_tests_name("packets", tests, load, unload_and_count);
 }

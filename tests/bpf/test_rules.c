@@ -57,6 +57,36 @@ static void a_routed_packet_passes(void **state)
 	clear_rules();
 }
 
+static int send_from(enum who who, enum shape shape)
+{
+	struct tcpmig_endpoint src = endpoint_of(who), old = endpoint_of(OLD);
+	struct test_packet in, out;
+
+	packet_build(&in, shape, &src, &old);
+	return run_program(OUT, &in, &out, 0, NULL);
+}
+
+/*
+ * Talk after a SYN is noted, though BPF remembers the flow from the SYN, or from the
+ * connection before it: else, for established flows only, the next SYN would be taken for
+ * the same one sent again.
+ */
+static void talk_is_noted_whatever_is_remembered(void **state)
+{
+	static const enum shape before[] = { TCP_SYN, TCP_DATA, TCP_DATA, TCP_SYN, TCP_DATA };
+
+	(void)state;
+	family = 0;
+	for (size_t count = 2; count <= ARRAY_SIZE(before); count += 3) {
+		redirect(NEW, false);
+		for (size_t i = 0; i < count; i++)
+			assert_int_equal(send_from(CLIENT2, before[i]), REDIRECT);
+		redirect(NEW, true);
+		assert_int_equal(send_from(CLIENT2, TCP_SYN), NEXT);
+		clear_rules();
+	}
+}
+
 /* Two servers that move to one address: two flows would share one wire tuple. */
 static void two_flows_never_share_a_wire_tuple(void **state)
 {
@@ -77,6 +107,8 @@ static void two_flows_never_share_a_wire_tuple(void **state)
 	packet_build(&in, TCP_DATA, &client, &stranger);
 	assert_int_equal(run_program(OUT, &in, &out, 0, NULL), REDIRECT); /* an RST, back */
 	assert_int_equal(out.len, in.l4 + 20);
+	packet_build(&in, TCP_FIRST_FRAGMENT, &client, &stranger);
+	assert_int_equal(run_program(OUT, &in, &out, 0, NULL), DROP); /* no RST in a fragment */
 	assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
 	assert_int_equal(rules_release(&tables, &stranger), 0);
 	assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
@@ -347,6 +379,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hold_consumes_one_segment),
 		cmocka_unit_test(a_routed_packet_passes),
+		cmocka_unit_test(talk_is_noted_whatever_is_remembered),
 		cmocka_unit_test(two_flows_never_share_a_wire_tuple),
 		cmocka_unit_test(a_new_flow_is_known_both_ways),
 		cmocka_unit_test(a_long_chain_of_moves),
