@@ -15,7 +15,8 @@ enum action {
 
 /*
  * @ref: the rule, to count the packet
- * @to, @ifindex, @word: only for ACTION_REWRITE; @word of the rule as it was decided by
+ * @to, @ifindex: only for ACTION_REWRITE
+ * @word: of the rule as it was decided by, if the cache may keep that; else 0
  */
 struct decision {
 	enum action action;
@@ -94,7 +95,8 @@ static __always_inline void decide_to_old(struct decision *d, struct __sk_buff *
 		return;
 	if (flow->hop != hop && !flow_wire(skb, &pkt->key, flow, &owner->peer, hop))
 		return decide_refused(d, flow, &pkt->key);
-	d->word = word;
+	if (!(flow->flags & TCPMIG_FLOW_FIN_OUT))
+		d->word = word; /* one that is being closed is not to be remembered */
 	send_to_owner(d, owner);
 }
 

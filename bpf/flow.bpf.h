@@ -88,7 +88,7 @@ static int flow_expired(void *flows, struct tcpmig_flow_key *key, struct tcpmig_
 	return 0;
 }
 
-/* From now on @flow has linger_ns to live; called again for each FIN that is sent again. */
+/* From now on @flow has linger_ns to live; called again for whatever it still sends. */
 static __always_inline void flow_linger(struct tcpmig_flow *flow)
 {
 	/* EBUSY: it has been initialised before. */
@@ -112,6 +112,25 @@ static __always_inline void flow_note(struct tcpmig_flow *flow, const struct tcp
 	event_of_flow(TCPMIG_E_FLOW_OVER, flow->ref, key);
 }
 
+/*
+ * Has the server said FIN? Of a connection of this host its own socket tells: a FIN that
+ * leaves in LAST_ACK or CLOSING follows one that was taken, and what leaves after our FIN
+ * without a socket that lives is TIME_WAIT's. A FIN from the network proves nothing.
+ */
+static __always_inline bool server_has_closed(struct __sk_buff *skb, const struct packet *pkt,
+					      __u8 flow_flags)
+{
+	struct bpf_sock *sk = skb->sk;
+	__u32 state = sk ? sk->state : BPF_TCP_CLOSE;
+
+	if (!(flow_flags & TCPMIG_FLOW_LOCAL))
+		return false;
+	if (pkt->tcp_flags & TCP_FLAG_FIN)
+		return state == BPF_TCP_LAST_ACK || state == BPF_TCP_CLOSING;
+	return flow_flags & TCPMIG_FLOW_FIN_OUT &&
+	       (state == BPF_TCP_TIME_WAIT || state == BPF_TCP_CLOSE);
+}
+
 /* What a packet that leaves tells of its flow's life. */
 static __always_inline void flow_note_out(struct __sk_buff *skb, struct tcpmig_flow *flow,
 					  const struct packet *pkt)
@@ -133,7 +152,11 @@ static __always_inline void flow_note_out(struct __sk_buff *skb, struct tcpmig_f
 		flags |= TCPMIG_FLOW_FIN_OUT;
 	if (pkt->tcp_flags & TCP_FLAG_RST)
 		flags |= TCPMIG_FLOW_RST;
-	if ((flow->flags & flags) != flags || flags & TCPMIG_FLOW_FIN_OUT)
+	if (server_has_closed(skb, pkt, flow->flags))
+		flags |= TCPMIG_FLOW_FIN_IN;
+	if (flags & ~flow->flags & TCPMIG_FLOW_FIN_OUT)
+		cache_void(); /* from here on every packet is looked at */
+	if ((flow->flags & flags) != flags || flow_is_over(flow->flags))
 		flow_note(flow, &pkt->key, flags);
 }
 
@@ -182,7 +205,8 @@ static __always_inline bool rst_is_valid(struct __sk_buff *skb, const struct tcp
 
 /*
  * What a packet of the owner tells of its flow's life. @old: what the client believes to be
- * talking to. An RST counts only if the client's socket takes it.
+ * talking to. An RST counts only if the client's socket takes it. A FIN counts for a forwarded
+ * flow, which does not go as long as its client says anything.
  */
 static __always_inline void flow_note_in(struct __sk_buff *skb, const struct packet *pkt,
 					 const struct tcpmig_endpoint *old, __u32 ref)
@@ -197,7 +221,7 @@ static __always_inline void flow_note_in(struct __sk_buff *skb, const struct pac
 	flow = flow_of_rule(&key, ref);
 	if (!flow)
 		return;
-	if (pkt->tcp_flags & TCP_FLAG_FIN)
+	if (pkt->tcp_flags & TCP_FLAG_FIN && !(flow->flags & TCPMIG_FLOW_LOCAL))
 		flags |= TCPMIG_FLOW_FIN_IN;
 	if (pkt->tcp_flags & TCP_FLAG_RST &&
 	    !bpf_skb_load_bytes(skb, pkt->l4_off, &tcp, sizeof(tcp)) &&

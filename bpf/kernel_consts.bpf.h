@@ -39,7 +39,10 @@
 
 /* bpf_sock.state */
 #define BPF_TCP_TIME_WAIT 6
+#define BPF_TCP_CLOSE	  7 /* of what the kernel itself answers with, too */
+#define BPF_TCP_LAST_ACK  9
 #define BPF_TCP_LISTEN	  10
+#define BPF_TCP_CLOSING	  11
 
 #define CLOCK_BOOTTIME	  7 /* of bpf_timer_init() */
 

@@ -117,6 +117,20 @@ static __always_inline void set_ports(struct packet *pkt, __be16 source, __be16 
 	pkt->key.local.port = to_remote ? source : dest;
 }
 
+/*
+ * Bytes behind the TCP header at @l4_off with @doff words: without what pads a short frame. A
+ * GSO packet may be longer than its IP header can say.
+ */
+static __always_inline __u32 payload_len(const struct __sk_buff *skb, const struct packet *pkt,
+					 __u32 doff)
+{
+	__u32 start = pkt->l4_off + doff * 4, end = skb->len;
+
+	if (pkt->end >= start && pkt->end < end && !skb->gso_size)
+		end = pkt->end;
+	return end > start ? end - start : 0;
+}
+
 static __always_inline bool parse_tcp(struct __sk_buff *skb, struct packet *pkt, enum direction dir)
 {
 	struct tcphdr *tcp = header_at(skb, pkt->l4_off, sizeof(*tcp));
@@ -126,7 +140,7 @@ static __always_inline bool parse_tcp(struct __sk_buff *skb, struct packet *pkt,
 	set_ports(pkt, tcp->source, tcp->dest, dir == OUT);
 	pkt->tcp_flags = ((__u8 *)tcp)[TCP_FLAGS_OFFSET];
 	pkt->has_data = pkt->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_FIN) ||
-			skb->len > pkt->l4_off + tcp->doff * 4;
+			payload_len(skb, pkt, tcp->doff);
 	return true;
 }
 

@@ -94,7 +94,7 @@ static __always_inline long turn_into_rst(struct __sk_buff *skb, const struct pa
 
 	if (bpf_skb_load_bytes(skb, pkt->l4_off, &tcp, sizeof(tcp)) || tcp.rst)
 		return -1;
-	make_rst(&rst, &tcp, skb->len - pkt->l4_off - tcp.doff * 4);
+	make_rst(&rst, &tcp, payload_len(skb, pkt, tcp.doff));
 	rst.source = pkt->key.remote.port;
 	rst.dest = pkt->key.local.port;
 	rst.check = rst_sum(pkt, &rst);

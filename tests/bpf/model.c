@@ -128,7 +128,8 @@ static struct ruling sent_on(const struct tcpmig_rule *by)
 	};
 }
 
-/* Both sides have said FIN, or one RST. */
+/* Both sides have said FIN, or one RST. In the tests no packet has a socket that lives, so
+ * what a local flow sends after its FIN is TIME_WAIT's. */
 static bool is_over(const struct tcpmig_flow *flow)
 {
 	return flow->flags & TCPMIG_FLOW_RST ||
@@ -154,19 +155,22 @@ static void note_egress(struct model *m, struct tcpmig_flow *flow, const struct 
 		flow->flags = from_here;
 		return;
 	}
+	if (!p->fin && flow->flags & TCPMIG_FLOW_LOCAL && flow->flags & TCPMIG_FLOW_FIN_OUT)
+		note(m, flow, TCPMIG_FLOW_FIN_IN);
 	note(m, flow,
 	     from_here | TCPMIG_FLOW_TALKED | (p->fin ? TCPMIG_FLOW_FIN_OUT : 0) |
 		     (p->rst ? TCPMIG_FLOW_RST : 0));
 }
 
-/* What the owner says. No RST counts: it would have to fit the client's socket. */
+/* What the owner says. No RST counts: it would have to fit the client's socket. Nor does the
+ * FIN of a local flow, whose socket knows better. */
 static void note_ingress(struct model *m, const struct tcpmig_rule *rule,
 			 const struct model_packet *p)
 {
 	struct tcpmig_flow_key key = { .remote = rule->old, .local = p->dst };
 	struct tcpmig_flow *flow = find_flow(m, &key);
 
-	if (p->fin && flow && flow->ref == rule->ref)
+	if (p->fin && flow && flow->ref == rule->ref && !(flow->flags & TCPMIG_FLOW_LOCAL))
 		note(m, flow, TCPMIG_FLOW_FIN_IN);
 }
 

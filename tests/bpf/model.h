@@ -104,13 +104,14 @@ enum model_kind {
 /**
  * struct model_packet - offsets in bytes.
  * @end:       of what the IP header says is the packet; what follows is padding
+ * @payload:   behind the TCP header, without padding
  * @has_data:  payload, SYN or FIN
  * @too_big:   the ICMP error is "packet too big"
  */
 struct model_packet {
 	enum model_kind kind;
 	bool v4, tagged, syn, fin, rst, has_data, too_big;
-	size_t l3, l4, end, quote, quote_l4;
+	size_t l3, l4, end, payload, quote, quote_l4;
 	struct tcpmig_endpoint src, dst;
 };
 

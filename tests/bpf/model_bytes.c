@@ -120,11 +120,10 @@ static void put32(unsigned char *at, unsigned int value)
 }
 
 /* RFC 9293, 3.10.7.1: what a host answers that knows nothing of the connection. */
-static void set_rst(unsigned char *tcp, size_t segment_len)
+static void set_rst(unsigned char *tcp, size_t payload)
 {
 	unsigned int flags = tcp[13], ack = get32(tcp + 8);
-	unsigned int next = get32(tcp + 4) + segment_len - (tcp[12] >> 4) * 4 + !!(flags & 0x02) +
-			    (flags & 0x01);
+	unsigned int next = get32(tcp + 4) + payload + !!(flags & 0x02) + (flags & 0x01);
 
 	swap(tcp, tcp + 2, 2);
 	memset(tcp + 4, 0, 16);
@@ -148,7 +147,7 @@ bool model_make_rst(struct model_output *out, const struct model_packet *p, unsi
 	ip[p->v4 ? 3 : 5] = length;
 	if (p->v4)
 		move_checksum(ip + 10, ip_before, ip_sum(ip, p->l4 - p->l3));
-	set_rst(tcp, out->len - p->l4);
+	set_rst(tcp, p->payload);
 	out->len = p->l4 + 20;
 	sum = tcp_sum(ip, p->v4, tcp, 20) + 20; /* and the length */
 	sum = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;

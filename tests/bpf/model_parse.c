@@ -44,6 +44,12 @@ static void set_ports(const struct bytes *b, size_t off, struct model_packet *p)
 	memcpy(&p->dst.port, b->data + off + 2, 2);
 }
 
+/* Where the payload ends: padding of the frame is none. Lengths that cannot be are not believed. */
+static size_t tcp_end(const struct bytes *b, const struct model_packet *p, size_t header_len)
+{
+	return p->end >= p->l4 + header_len && p->end < b->len ? p->end : b->len;
+}
+
 static void parse_tcp(const struct bytes *b, struct model_packet *p, bool first_fragment)
 {
 	unsigned int flags, header_len;
@@ -58,7 +64,9 @@ static void parse_tcp(const struct bytes *b, struct model_packet *p, bool first_
 	p->rst = flags & 0x04;
 	p->syn = flags & 0x02;
 	p->fin = flags & 0x01;
-	p->has_data = flags & 0x03 || b->len > p->l4 + header_len;
+	if (tcp_end(b, p, header_len) > p->l4 + header_len)
+		p->payload = tcp_end(b, p, header_len) - p->l4 - header_len;
+	p->has_data = flags & 0x03 || p->payload;
 	p->kind = first_fragment ? MODEL_TCP_FRAGMENT : MODEL_TCP;
 }
 
