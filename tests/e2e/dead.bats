@@ -159,11 +159,13 @@ ask() { client timeout -s KILL 3 "$SEQSTREAM" connect "$1" 1 chat down >"$OUT/as
 	serve_and_talk 2 chat
 	move_hold
 	is_ours 10.9.0.2 "$(mac_of A)"
+	power A down # what is known now was known before
 	client "$T" release "$OLD4"
 	nothing_of_ours_at 10.9.0.2
 	client "$T" detach eth0
 	nothing_of_ours_at fd09::2
 	client "$T" attach eth0
+	power A up
 	talked
 	both_ok 1
 }
