@@ -113,9 +113,9 @@ static __always_inline void flow_note(struct tcpmig_flow *flow, const struct tcp
 }
 
 /*
- * Has the server said FIN? Of a connection of this host its own socket tells: a FIN that
- * leaves in LAST_ACK or CLOSING follows one that was taken, and what leaves after our FIN
- * without a socket that lives is TIME_WAIT's. A FIN from the network proves nothing.
+ * Has the server said FIN, though it did not fit when it came by (flow_note_in)? The socket of
+ * the packet tells: a FIN that leaves in LAST_ACK or CLOSING follows one that was taken, and
+ * what leaves after our FIN without a socket that lives is TIME_WAIT's.
  */
 static __always_inline bool server_has_closed(struct __sk_buff *skb, const struct packet *pkt,
 					      __u8 flow_flags)
@@ -184,29 +184,36 @@ static __always_inline __u32 tuple_size(const struct tcpmig_flow_key *key)
 	return key->remote.family == TCPMIG_AF_INET ? sizeof(tuple->ipv4) : sizeof(tuple->ipv6);
 }
 
-/* Does an RST with this sequence number end the local socket of @key (RFC 5961, 3.2)? */
-static __always_inline bool rst_is_valid(struct __sk_buff *skb, const struct tcpmig_flow_key *key,
-					 __u32 seq)
+enum fit {
+	FIT_NO_SOCKET, /* none of this host's: forwarded, bridged, or gone */
+	FIT_NEXT,      /* it is the very segment that the client's socket expects next */
+	FIT_OTHER,
+};
+
+/* How a segment with this sequence number fits the client's socket (RFC 5961, 3.2). */
+static __always_inline enum fit socket_fit(struct __sk_buff *skb, const struct tcpmig_flow_key *key,
+					   __u32 seq)
 {
 	struct bpf_sock_tuple tuple;
 	struct bpf_tcp_sock *tcp;
 	struct bpf_sock *sk;
-	bool valid;
+	enum fit fit;
 
 	tuple_of(&tuple, key);
 	sk = bpf_skc_lookup_tcp(skb, &tuple, tuple_size(key), BPF_F_CURRENT_NETNS, 0);
 	if (!sk)
-		return false;
+		return FIT_NO_SOCKET;
 	tcp = bpf_tcp_sock(sk);
-	valid = tcp && tcp->rcv_nxt == seq;
+	fit = tcp && tcp->rcv_nxt == seq ? FIT_NEXT : FIT_OTHER;
 	bpf_sk_release(sk);
-	return valid;
+	return fit;
 }
 
 /*
  * What a packet of the owner tells of its flow's life. @old: what the client believes to be
- * talking to. An RST counts only if the client's socket takes it. A FIN counts for a forwarded
- * flow, which does not go as long as its client says anything.
+ * talking to. Anybody can send an RST or a FIN, so they count if the client's socket takes
+ * them. Where we see no socket an RST counts for nothing, and a FIN for so much: the flow
+ * stays as long as its client says anything.
  */
 static __always_inline void flow_note_in(struct __sk_buff *skb, const struct packet *pkt,
 					 const struct tcpmig_endpoint *old, __u32 ref)
@@ -215,17 +222,17 @@ static __always_inline void flow_note_in(struct __sk_buff *skb, const struct pac
 	struct tcpmig_flow *flow;
 	struct tcphdr tcp;
 	__u8 flags = 0;
+	enum fit fit;
 
 	if (!(pkt->tcp_flags & (TCP_FLAG_FIN | TCP_FLAG_RST)))
 		return;
 	flow = flow_of_rule(&key, ref);
-	if (!flow)
+	if (!flow || bpf_skb_load_bytes(skb, pkt->l4_off, &tcp, sizeof(tcp)))
 		return;
-	if (pkt->tcp_flags & TCP_FLAG_FIN && !(flow->flags & TCPMIG_FLOW_LOCAL))
+	fit = socket_fit(skb, &key, bpf_ntohl(tcp.seq));
+	if (pkt->tcp_flags & TCP_FLAG_FIN && fit != FIT_OTHER)
 		flags |= TCPMIG_FLOW_FIN_IN;
-	if (pkt->tcp_flags & TCP_FLAG_RST &&
-	    !bpf_skb_load_bytes(skb, pkt->l4_off, &tcp, sizeof(tcp)) &&
-	    rst_is_valid(skb, &key, bpf_ntohl(tcp.seq)))
+	if (pkt->tcp_flags & TCP_FLAG_RST && fit == FIT_NEXT)
 		flags |= TCPMIG_FLOW_RST;
 	if (flags)
 		flow_note(flow, &key, flags);

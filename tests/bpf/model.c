@@ -162,15 +162,17 @@ static void note_egress(struct model *m, struct tcpmig_flow *flow, const struct 
 		     (p->rst ? TCPMIG_FLOW_RST : 0));
 }
 
-/* What the owner says. No RST counts: it would have to fit the client's socket. Nor does the
- * FIN of a local flow, whose socket knows better. */
+/* What the owner says. Where the client has a socket it would have to fit that, and here it does
+ * not; where it has none a FIN counts, an RST does not. */
 static void note_ingress(struct model *m, const struct tcpmig_rule *rule,
 			 const struct model_packet *p)
 {
 	struct tcpmig_flow_key key = { .remote = rule->old, .local = p->dst };
 	struct tcpmig_flow *flow = find_flow(m, &key);
 
-	if (p->fin && flow && flow->ref == rule->ref && !(flow->flags & TCPMIG_FLOW_LOCAL))
+	if (m->socket_exists && m->socket_exists(&key))
+		return;
+	if (p->fin && flow && flow->ref == rule->ref)
 		note(m, flow, TCPMIG_FLOW_FIN_IN);
 }
 

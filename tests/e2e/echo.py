@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Echo server: echo.py ADDR PORT. A line "abort" is answered, but what follows it is not
-read: the kernel ends such a connection with RST."""
+"""Echo server: echo.py ADDR PORT. "abort" is answered, but what follows it is not read: the
+kernel ends such a connection with RST. After "later" it says "the rest" three seconds after
+the client's FIN."""
 import socket
 import sys
 import threading
+import time
 
 
 def serve(connection):
@@ -13,6 +15,11 @@ def serve(connection):
             if not data:
                 return
             connection.sendall(data)
+            if data == b"later":
+                assert connection.recv(1) == b""
+                time.sleep(3)
+                connection.sendall(b"the rest")
+                return
             if data == b"abort":
                 connection.recv(1, socket.MSG_PEEK)
                 return

@@ -52,6 +52,25 @@ flows_are() { [ "$(states)" = "$1" ]; }
 	[ "$(counter flow_over)" = 2 ]
 }
 
+# With the right addresses and the wrong sequence number, from the host at NEW.
+@test "a FIN or an RST that the client's socket does not take ends nothing" {
+	client timeout 20 python3 "$TOP/tests/e2e/once.py" half 10.9.0.2 >"$BATS_TEST_TMPDIR/half" 3>&- &
+	half=$!
+	wait_for 5 "a half-closed connection" half_closed
+	port=$(json "d['flows'][0]['client']" | cut -d: -f2)
+	for flags in FA RA; do
+		lab exec B python3 "$TOP/tests/e2e/spoof.py" 10.9.0.3 6000 10.9.0.1 "$port" $flags
+	done
+	wait_for 3 "both to come in" came_in
+	[ "$(counter flow_over)" = 0 ]
+	wait $half
+	[ "$(cat "$BATS_TEST_TMPDIR/half")" = "the rest" ]
+	wait_for 3 "the end" flows_are "['over']"
+}
+
+half_closed() { client ss -Htn state fin-wait-2 '( dport = :5000 )' | grep -q 5000; }
+came_in() { [ "$(counter in_rewritten)" -ge 6 ]; }
+
 @test "a connection that lives is not swept, one whose RST was lost is" {
 	client sh -c 'nft add table inet lost
 		nft add chain inet lost out "{ type filter hook output priority 0; }"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Clients of echo.py through a redirect: once.py HOW ADDR...
 
-close, reset, abort, wait: connect to port 5000 of each ADDR, talk, and end so: by FIN, by
-RST, by an RST of the server, never. clash OLD NEW: to port 6000 of NEW, then from the same
+close, reset, abort, half, wait: connect to port 5000 of each ADDR, talk, and end so: by FIN,
+by RST, by an RST of the server, by FIN while the server has something to say, never. clash OLD NEW: to port 6000 of NEW, then from the same
 port to port 5000 of OLD; prints how that went."""
 import socket
 import struct
@@ -30,6 +30,11 @@ def talk(how, addr):
             pass
     if how == "wait":
         return connection
+    if how == "half":
+        ask(connection, b"later")
+        connection.shutdown(socket.SHUT_WR)
+        print(connection.recv(64).decode())
+        assert connection.recv(1) == b""
     if how == "close":
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(1) == b""
