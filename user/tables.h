@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Typed access to the maps that bpf/maps.bpf.h describes. The only file that
- * calls bpf_map_*(). Knows layouts, not what they mean: that is rules.c.
+ * Typed access to the maps that bpf/maps.bpf.h describes: how they are opened
+ * (tables_open.c) and what is in them (tables.c). Nobody else calls bpf_map_*().
+ * Knows layouts, not what they mean: that is rules.c.
  */
 #ifndef TCPMIG_TABLES_H
 #define TCPMIG_TABLES_H
