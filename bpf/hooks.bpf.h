@@ -12,6 +12,7 @@ static __always_inline int egress(struct __sk_buff *skb)
 {
 	struct packet pkt = {};
 	struct decision d = {};
+	int verdict;
 
 	if (routed_before(skb))
 		return VERDICT_NEXT;
@@ -30,8 +31,12 @@ static __always_inline int egress(struct __sk_buff *skb)
 		count_drop(d.ref, TCPMIG_R_REWRITE_FAILED);
 		return VERDICT_DROP;
 	}
-	count_out(d.ref);
-	return route_out(skb, &pkt, d.ifindex);
+	verdict = route_out(skb, &pkt, d.ifindex);
+	if (verdict == VERDICT_DROP)
+		count_drop(d.ref, TCPMIG_R_REWRITE_FAILED);
+	else
+		count_out(d.ref);
+	return verdict;
 }
 
 static __always_inline int ingress(struct __sk_buff *skb)

@@ -117,6 +117,40 @@ gso_since() {
 	[ $((bytes_now - bytes)) -gt $(((packets_now - packets) * 1600)) ]
 }
 
+@test "from Ethernet to tun" {
+	move_hold() { hold_naming_next; }
+	by tun0 B
+	lab exec B ip route add 10.9.0.1/32 via 10.9.0.4 proto static
+	lab exec B ip route add fd09::1/128 via fd09::4 proto static
+	lab exec R ip route add 10.9.0.1/32 dev tun0 proto static
+	lab exec R ip route add fd09::1/128 dev tun0 proto static
+	client "$T" attach eth0
+	client "$T" attach tun0
+	serve_and_talk 4 "${ALL_MODES[@]}"
+	before=$(sent tun0)
+	moves
+	talked
+	both_ok 5
+	sent_since tun0 "$before" 1000000
+	[ "$(counter rewrite_failed)" = 0 ]
+}
+
+@test "from tun to Ethernet, with GSO" {
+	move_hold() { hold_naming_next; }
+	by tun1 A 6
+	lab exec B ip route add 10.9.6.1/32 via 10.9.0.1 proto static
+	lab exec B ip route add fd06::1/128 via fd09::1 proto static
+	lab exec R ip route add blackhole 10.9.0.3/32 proto static # no other way to B
+	lab exec R ip route add blackhole fd09::3/128 proto static
+	client "$T" attach eth0
+	client "$T" attach tun1
+	serve_and_talk 4 "${ALL_MODES[@]}"
+	moves
+	talked
+	both_ok 5
+	[ "$(counter rewrite_failed)" = 0 ]
+}
+
 @test "too big from the path to NEW, over tun" {
 	by tun0 A 7
 	by tun0 B 7
