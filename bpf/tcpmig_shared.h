@@ -11,8 +11,10 @@
 #include <linux/types.h>
 #endif
 
-/** Version of everything below; the pinned tcpmig_meta map records it. */
-#define TCPMIG_LAYOUT	   1
+/** Version of everything below; the pinned tcpmig_meta map records it. A test sets another. */
+#ifndef TCPMIG_LAYOUT
+#define TCPMIG_LAYOUT 1
+#endif
 
 #define TCPMIG_RULES_MAX   1024
 #define TCPMIG_FLOWS_MAX   131072
