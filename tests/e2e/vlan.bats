@@ -26,7 +26,7 @@ attach_all() {
 	client "$T" redirect "$OLD6" "$NEW6"
 }
 
-mac() { lab exec "$1" cat /sys/class/net/eth0/address; }
+mac() { lab exec "$1" ip link show eth0 | awk '/link\/ether/ { print $2 }'; }
 
 # look HOST IFACE PORT: in the background, until a packet with PORT has come there.
 look() {
