@@ -36,19 +36,22 @@ GEN      := $(B)/tcpmig.skel.h $(B)/tcpmig_plain.skel.h $(B)/criu_images.pb-c.h
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS  := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
-BPF_HELPER := $(B)/tests/bpf/foreign.bpf.o
+BPF_HELPER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bpf/*.bpf.c))
 BENCHES    := $(B)/tests/bench/datapath $(B)/tests/bench/rr
 E2E_TOOLS  := $(patsubst tests/e2e/%.c,$(B)/tests/e2e/%,$(wildcard tests/e2e/*.c))
+# The program as another version, and as one whose maps are others, for tests of an upgrade.
+OTHERS     := $(B)/tests/other-version $(B)/tests/other-layout
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: FORCE all tests bench check format install uninstall clean help
+.PHONY: FORCE $(OTHERS) all tests bench check format install uninstall clean help
 
 ##all: the program (default)
 all: $(B)/tcpmig-bpf
 
 ##tests: all test programs, without running them
-tests: all $(UNIT_TESTS) $(BPF_TESTS) $(BPF_HELPER) $(E2E_TOOLS) $(UNIT_TESTS:=.san)
+tests: all $(UNIT_TESTS) $(BPF_TESTS) $(BPF_HELPER) $(E2E_TOOLS) $(UNIT_TESTS:=.san) \
+	$(B)/tests/bench/rr $(OTHERS)
 
 ##bench: the benchmark programs; scripts/bench runs them
 bench: $(BENCHES)
@@ -144,6 +147,13 @@ $(B)/datapath.skel.h: $(B)/tests/bench/datapath.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name datapath > $@
 $(B)/tests/bench/datapath: $(B)/datapath.skel.h tests/bpf/packet.c
 $(B)/tests/bench/datapath: HELPERS := tests/bpf/packet.c
+
+# Other code too: programs that are replaced by the same ones would prove less.
+$(B)/tests/other-version:
+	+$(Q)$(MAKE) --no-print-directory all B=$@ VERSION=99.0 \
+		BPF_CFLAGS='$(subst -mcpu=v2,-mcpu=v1,$(BPF_CFLAGS))'
+$(B)/tests/other-layout:
+	+$(Q)$(MAKE) --no-print-directory all B=$@ CPPFLAGS='$(CPPFLAGS) -DTCPMIG_LAYOUT=99'
 
 # A test is one file, plus what its folder shares (HELPERS).
 $(BPF_TESTS): HELPERS := $(addprefix tests/bpf/,packet.c fixture.c rows.c)

@@ -9,18 +9,20 @@
 #include "rewrite.bpf.h"
 #include "route.bpf.h"
 
-/* The server's side becomes d->to, counted. Return: 0, or the packet is to be dropped. */
+/* The server's side becomes @to. Return: 0, or the packet is to be dropped. */
 static __always_inline long translate(struct __sk_buff *skb, const struct packet *pkt,
 				      enum packet_kind kind, enum direction dir,
-				      const struct decision *d)
+				      const struct tcpmig_endpoint *to)
 {
-	long err;
-
 	if (kind == PACKET_ICMP_ERROR)
-		err = translate_icmp_error(skb, pkt, dir, d->to);
-	else
-		err = rewrite_endpoint(skb, pkt, dir == OUT ? SIDE_DST : SIDE_SRC, d->to);
-	if (err)
+		return translate_icmp_error(skb, pkt, dir, to);
+	return rewrite_endpoint(skb, pkt, dir == OUT ? SIDE_DST : SIDE_SRC, to);
+}
+
+static __always_inline void count_translated(const struct decision *d, enum packet_kind kind,
+					     enum direction dir, int verdict)
+{
+	if (verdict == VERDICT_DROP)
 		count_drop(d->ref, TCPMIG_R_REWRITE_FAILED);
 	else if (kind == PACKET_ICMP_ERROR)
 		count_reason(dir == OUT ? TCPMIG_R_ICMP_OUT_TRANSLATED : TCPMIG_R_ICMP_TRANSLATED);
@@ -28,7 +30,6 @@ static __always_inline long translate(struct __sk_buff *skb, const struct packet
 		count_out(d->ref);
 	else
 		count_in(d->ref);
-	return err;
 }
 
 static __always_inline int answer_refused(struct __sk_buff *skb, const struct packet *pkt)
@@ -45,6 +46,7 @@ static __always_inline int egress(struct __sk_buff *skb)
 	struct packet pkt = {};
 	struct decision d = {};
 	enum packet_kind kind;
+	int verdict;
 
 	if (routed_before(skb))
 		return VERDICT_NEXT;
@@ -62,9 +64,10 @@ static __always_inline int egress(struct __sk_buff *skb)
 	case ACTION_REWRITE:
 		break;
 	}
-	if (translate(skb, &pkt, kind, OUT, &d))
-		return VERDICT_DROP;
-	return route_out(skb, &pkt, d.ifindex);
+	verdict = translate(skb, &pkt, kind, OUT, d.to) ? VERDICT_DROP
+							: route_out(skb, &pkt, d.ifindex);
+	count_translated(&d, kind, OUT, verdict);
+	return verdict;
 }
 
 static __always_inline int ingress(struct __sk_buff *skb)
@@ -72,6 +75,7 @@ static __always_inline int ingress(struct __sk_buff *skb)
 	struct packet pkt = {};
 	struct decision d = {};
 	enum packet_kind kind;
+	int verdict;
 
 	if (is_our_rst(skb))
 		return VERDICT_NEXT;
@@ -79,9 +83,11 @@ static __always_inline int ingress(struct __sk_buff *skb)
 	decide_ingress(&d, skb, &pkt, kind);
 	if (d.action == ACTION_PASS)
 		return VERDICT_NEXT;
-	if (d.action == ACTION_DROP || translate(skb, &pkt, kind, IN, &d))
+	if (d.action == ACTION_DROP)
 		return VERDICT_DROP;
-	return VERDICT_NEXT;
+	verdict = translate(skb, &pkt, kind, IN, d.to) ? VERDICT_DROP : VERDICT_NEXT;
+	count_translated(&d, kind, IN, verdict);
+	return verdict;
 }
 
 #endif

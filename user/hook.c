@@ -161,9 +161,10 @@ static int clsact_remove_qdisc(const struct hook *hook)
 		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
 	int used = netlink_clsact_in_use(hook->ifindex);
 
-	if (used)
-		return used == -ENOENT || used == -ENODEV || used == -EINVAL || used > 0 ? 0 : used;
-	return bpf_tc_hook_destroy(&tc_hook);
+	if (!used)
+		used = bpf_tc_hook_destroy(&tc_hook);
+	/* In use by others; or the qdisc, or its device, is gone: somebody was there before us. */
+	return used == -ENOENT || used == -ENODEV || used == -EINVAL || used > 0 ? 0 : used;
 }
 
 static int attach_tcx(struct tables *t, const struct hook *hook, struct tcpmig_iface *iface,

@@ -79,6 +79,20 @@ static int rule_abandon(struct tables *t, struct tcpmig_rule *rule, int err)
 	return err;
 }
 
+/*
+ * Names the owner of @hop. Who does not know the interface of the route to it (criu's
+ * hook in another network namespace) leaves what somebody who did has written.
+ */
+static void owner_name(struct tcpmig_rule *rule, __u16 hop, const struct tcpmig_owner *next)
+{
+	struct tcpmig_owner *owner = owner_at(rule, hop);
+
+	if (!next->ifindex && endpoint_same(&owner->peer, &next->peer))
+		return;
+	owner->peer = next->peer;
+	__atomic_store_n(&owner->ifindex, next->ifindex, __ATOMIC_RELEASE);
+}
+
 /* Writes the slot that HELD and ACTIVE do not read, and makes the wire entries for it. */
 static int next_prepare(struct tables *t, struct tcpmig_rule *rule, const struct tcpmig_owner *next,
 			struct rules_outcome *outcome)
@@ -90,7 +104,7 @@ static int next_prepare(struct tables *t, struct tcpmig_rule *rule, const struct
 	err = tables_get_remote(t, &next->peer, &remote);
 	if (err && err != -ENOENT)
 		return err;
-	*owner_at(rule, hop) = *next;
+	owner_name(rule, hop, next);
 	remote.wires = 1;
 	err = tables_set_remote(t, &next->peer, &remote);
 	if (err)
@@ -279,7 +293,9 @@ int rules_redirect(struct tables *t, const struct tcpmig_endpoint *old,
 	if (err)
 		return fresh ? rule_abandon(t, rule, err) : err;
 	rule->flags = established_only ? TCPMIG_RULE_ESTABLISHED_ONLY : 0;
-	if (!there)
+	if (there) /* perhaps by another route than when it was named */
+		owner_name(rule, tcpmig_word_hop(rule_word_load(rule)), next);
+	else
 		rule_set_state(t, rule, tcpmig_word_hop(rule_word_load(rule)) + 1, TCPMIG_ACTIVE);
 	if (endpoint_same(&next->peer, old))
 		return rule_delete(t, rule);

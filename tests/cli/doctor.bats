@@ -66,7 +66,7 @@ not_found() {
 	! grep -F -- "$1" <<<"$FOUND" || false # errexit does not see a plain `!`
 }
 
-other_tcx() { client "$TOP/build/tests/e2e/othertcx" "$FOREIGN" "$1" eth0 "$2" "$3" "$PIN-$2-$3"; }
+other_tcx() { client "$TOP/build/tests/e2e/tcprog" "$FOREIGN" "$1" eth0 "$2" "$3" "$PIN-$2-$3" >/dev/null; }
 
 @test "nothing attached: nothing has failed, all that is looked at is named" {
 	doctor

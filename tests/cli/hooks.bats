@@ -14,7 +14,7 @@ teardown() {
 }
 
 # other_tcx PROGRAM DIRECTION first|last
-other_tcx() { client "$TOP/build/tests/e2e/othertcx" "$FOREIGN" "$1" eth0 "$2" "$3" "$PIN-$2-$3"; }
+other_tcx() { client "$TOP/build/tests/e2e/tcprog" "$FOREIGN" "$1" eth0 "$2" "$3" "$PIN-$2-$3" >/dev/null; }
 
 # others: "direction program by before_ours" a line.
 others() {

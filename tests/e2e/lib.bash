@@ -50,6 +50,15 @@ serve_and_talk() {
 	wait_for 5 "connections" connected $((2 * $#))
 }
 
+# hold_naming_next: as move_hold, where only the client knows the interface of the route to
+# NEW: criu's hook runs on B.
+hold_naming_next() {
+	local i
+	for i in "${!MOVE_OLD[@]}"; do
+		client "$T" hold --next "${MOVE_NEW[i]}" "${MOVE_OLD[i]}" >/dev/null
+	done
+}
+
 connected() { [ "$(client ss -Htn state established '( dport = :5000 )' | wc -l)" = "$1" ]; }
 
 talked() { wait "$TALKER4" "$TALKER6" || :; }
