@@ -73,6 +73,20 @@ bool args_endpoint(const char *text, struct tcpmig_endpoint *ep)
 	return true;
 }
 
+int args_flow(const char *text, struct rules_flows *flows)
+{
+	struct tcpmig_endpoint *grown;
+
+	grown = realloc(flows->local, (flows->count + 1) * sizeof(*grown));
+	if (!grown)
+		return log_errno(ENOMEM, "'%s'", text);
+	flows->local = grown;
+	if (!args_endpoint(text, &grown[flows->count]))
+		return 2;
+	flows->count++;
+	return 0;
+}
+
 bool args_pair(const char *old_text, const struct tcpmig_endpoint *old, const char *new_text,
 	       const struct tcpmig_endpoint *new)
 {

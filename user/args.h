@@ -4,6 +4,7 @@
 #define TCPMIG_ARGS_H
 
 #include "commands.h"
+#include "rules.h"
 #include "tcpmig_shared.h"
 
 /* Numbers of the long options of all commands; short ones are their letter. */
@@ -52,6 +53,12 @@ bool args_operands(const struct command *self, int argc, int min, int max);
 
 /** args_endpoint() - a usable ADDR:PORT. Return: true, or false after saying what is wrong. */
 bool args_endpoint(const char *text, struct tcpmig_endpoint *ep);
+
+/**
+ * args_flow() - a usable CLIENT, added to @flows, whose .local the caller frees.
+ * Return: 0, or the exit status after saying what is wrong.
+ */
+int args_flow(const char *text, struct rules_flows *flows);
 
 /** args_pair() - OLD and NEW fit together: not the same, one family. Return: as args_endpoint(). */
 bool args_pair(const char *old_text, const struct tcpmig_endpoint *old, const char *new_text,

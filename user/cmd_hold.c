@@ -27,6 +27,7 @@ struct request {
 	const char *next_text;
 	struct tcpmig_endpoint old;
 	struct tcpmig_endpoint next;
+	struct rules_flows named;
 	unsigned int max_s;
 	enum tcpmig_hold_mode mode;
 };
@@ -40,6 +41,8 @@ static int hold_flows(const struct request *req, struct session *s, const struct
 	if (!err)
 		err = rules_hold(&s->tables, &req->old, req->max_s * 1000, req->mode, flows,
 				 outcome);
+	if (!err)
+		err = rules_learn(&s->tables, &req->old, &req->named, outcome);
 	if (err || !req->next_text)
 		return err;
 	session_owner(s, &req->next, &next);
@@ -89,36 +92,51 @@ static int run(const struct globals *g, const struct request *req)
 	return output_json(json);
 }
 
+/* An option of hold, in optarg. Return: 0, or the exit status after saying what is wrong. */
+static int read_option(int option, struct request *req)
+{
+	switch (option) {
+	case ARG_HOLD:
+		if (parse_hold_mode(optarg, &req->mode))
+			return 0;
+		return log_usage("'%s': expected drop or swallow for --hold", optarg);
+	case ARG_MAX:
+		req->max_s = args_seconds("--max", optarg, RULES_HOLD_MAX_MS / 1000);
+		return req->max_s ? 0 : 2;
+	case ARG_FLOW:
+		return args_flow(optarg, &req->named);
+	}
+	req->next_text = optarg;
+	return 0;
+}
+
+static int run_request(const struct globals *g, struct request *req, const char *old_text)
+{
+	req->old_text = old_text;
+	if (!args_endpoint(req->old_text, &req->old))
+		return 2;
+	if (req->next_text && (!args_endpoint(req->next_text, &req->next) ||
+			       !args_pair(req->old_text, &req->old, req->next_text, &req->next)))
+		return 2;
+	return run(g, req);
+}
+
 int cmd_hold(struct globals *g, const struct command *self, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "max", required_argument, NULL, ARG_MAX },
 		{ "hold", required_argument, NULL, ARG_HOLD },
 		{ "next", required_argument, NULL, ARG_NEXT },
+		{ "flow", required_argument, NULL, ARG_FLOW },
 		ARGS_GLOBAL,
 	};
 	struct request req = { .mode = TCPMIG_HOLD_DROP, .max_s = RULES_HOLD_DEFAULT_MS / 1000 };
 	int c, status = 0;
 
-	while ((c = args_next(g, self, argc, argv, options, &status)) >= 0) {
-		if (c == ARG_HOLD && !parse_hold_mode(optarg, &req.mode))
-			return log_usage("'%s': expected drop or swallow for --hold", optarg);
-		if (c == ARG_MAX)
-			req.max_s = args_seconds("--max", optarg, RULES_HOLD_MAX_MS / 1000);
-		if (c == ARG_NEXT)
-			req.next_text = optarg;
-		if (!req.max_s)
-			return 2;
-	}
-	if (c == ARGS_STOP)
-		return status;
-	if (!args_operands(self, argc, 1, 1))
-		return 2;
-	req.old_text = argv[optind];
-	if (!args_endpoint(req.old_text, &req.old))
-		return 2;
-	if (req.next_text && (!args_endpoint(req.next_text, &req.next) ||
-			      !args_pair(req.old_text, &req.old, req.next_text, &req.next)))
-		return 2;
-	return run(g, &req);
+	while (!status && (c = args_next(g, self, argc, argv, options, &status)) >= 0)
+		status = read_option(c, &req);
+	if (!status && c == ARGS_END)
+		status = args_operands(self, argc, 1, 1) ? run_request(g, &req, argv[optind]) : 2;
+	free(req.named.local);
+	return status;
 }

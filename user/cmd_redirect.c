@@ -20,21 +20,6 @@ struct request {
 	bool established_only;
 };
 
-static int add_flow(struct request *req, const char *text)
-{
-	struct tcpmig_endpoint *grown;
-
-	grown = realloc(req->flows.local, (req->flows.count + 1) * sizeof(*grown));
-	if (!grown)
-		return log_errno(ENOMEM, "'%s'", text);
-	req->flows.local = grown;
-	if (!args_endpoint(text, &grown[req->flows.count]))
-		return 2;
-	req->flows.count++;
-	req->established_only = true;
-	return 0;
-}
-
 /* From what the user named, or what is connected now, and what was meanwhile. */
 static int redirect(const struct request *req, struct session *s, struct rules_outcome *outcome)
 {
@@ -115,10 +100,9 @@ int cmd_redirect(struct globals *g, const struct command *self, int argc, char *
 	int c, status = 0;
 
 	while ((c = args_next(g, self, argc, argv, options, &status)) >= 0) {
-		if (c == ARG_ESTABLISHED_ONLY)
-			req.established_only = true;
-		else
-			status = add_flow(&req, optarg);
+		req.established_only = true; /* --flow means it, too */
+		if (c == ARG_FLOW)
+			status = args_flow(optarg, &req.flows);
 		if (status)
 			goto out;
 	}

@@ -13,7 +13,7 @@ static const struct command commands[] = {
 	{ "attach", "IFACE [--mode auto|tcx|clsact]",
 	  "load the programs, pin them and attach both directions of IFACE", cmd_attach },
 	{ "detach", "IFACE|--all", "undo exactly what attach made", cmd_detach },
-	{ "hold", "OLD [--max SECONDS] [--hold drop|swallow] [--next NEW]",
+	{ "hold", "OLD [--max SECONDS] [--hold drop|swallow] [--next NEW] [--flow CLIENT]...",
 	  "nothing leaves to OLD, no RST and no ICMP error from there gets in", cmd_hold },
 	{ "redirect", "OLD NEW [--established-only] [--flow CLIENT]...",
 	  "the packet path to OLD now leads to NEW", cmd_redirect },

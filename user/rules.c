@@ -307,15 +307,21 @@ int rules_learn(struct tables *t, const struct tcpmig_endpoint *old,
 		const struct rules_flows *flows, struct rules_outcome *outcome)
 {
 	int slot = slot_of_old(t, old);
+	struct tcpmig_endpoint *cur, *next;
 	struct tcpmig_rule *rule;
-	struct tcpmig_endpoint *cur;
+	__u16 hop;
 	int err;
 
 	if (slot < 0)
 		return slot;
 	rule = &t->rules[slot];
-	cur = &owner_at(rule, tcpmig_word_hop(rule_word_load(rule)))->peer;
+	hop = tcpmig_word_hop(rule_word_load(rule));
+	cur = &owner_at(rule, hop)->peer;
+	next = &owner_at(rule, hop + 1)->peer;
 	err = rule_flows_add(t, rule, flows);
+	/* Whoever is awaited may talk to them before anything else makes their entries. */
+	if (!err && next->family && state_now(rule) != TCPMIG_ACTIVE)
+		err = rule_wires_add(t, rule, next, outcome);
 	return err ? err : rule_wires_add(t, rule, endpoint_same(cur, old) ? NULL : cur, outcome);
 }
 

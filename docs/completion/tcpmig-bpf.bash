@@ -7,7 +7,7 @@ _tcpmig_bpf_options() {
 	case $1 in
 	attach) echo --mode ;;
 	detach) echo --all ;;
-	hold) echo --max --hold --next ;;
+	hold) echo --max --hold --next --flow ;;
 	redirect) echo --established-only --flow ;;
 	gc) echo --idle ;;
 	rewrite-images) echo --from --to ;;

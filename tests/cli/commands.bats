@@ -242,6 +242,7 @@ wrong_input() {
 2|'pen'|hold 10.9.0.2:5000 --hold pen
 2|'10.9.0.2:5000'|hold 10.9.0.2:5000 --next 10.9.0.2:5000
 2|'[fd09::3]:6000'|hold 10.9.0.2:5000 --next [fd09::3]:6000
+2|'40000'|hold 10.9.0.2:5000 --flow 40000
 2|'10.9.0.2:5000'|redirect 10.9.0.2:5000 10.9.0.2:5000
 2|'[fd09::3]:6000'|redirect 10.9.0.2:5000 [fd09::3]:6000
 2|redirect: an argument is missing|redirect 10.9.0.2:5000
@@ -250,6 +251,11 @@ wrong_input() {
 1|'10.9.0.77:5000'|release 10.9.0.77:5000
 2|'x'|release x
 2|list: too many arguments|list all
+2|watch: too many arguments|watch all
+2|'0'|gc --idle 0
+2|'-1'|gc --idle -1
+2|gc: too many arguments|gc all
+2|doctor: too many arguments|doctor all
 2|'frob'|frob
 2|'--frob'|--frob list
 2|'--pin-dir'|--pin-dir

@@ -128,6 +128,48 @@ boxes_ok() {
 	both_ok 1
 }
 
+# By hand: hold has to know whom NEW may not talk to yet.
+@test "a gateway, held by hand with the flows that are named" {
+	ways_back
+	serve_and_talk 4 chat
+	boxes_talk 4
+	mapfile -t ends < <(box_ends box1; box_ends box2)
+	[ ${#ends[@]} = 16 ]
+	four=() six=()
+	for end in "${ends[@]}"; do
+		if [[ $end == \[* ]]; then six+=(--flow "$end"); else four+=(--flow "$end"); fi
+	done
+	move_hold() {
+		client "$T" hold "$OLD4" --next "$NEW4" "${four[@]}" >/dev/null
+		client "$T" hold "$OLD6" --next "$NEW6" "${six[@]}" >/dev/null
+	}
+	MOVE_HOOK=/bin/true
+	move A "$PID" B
+	[ "$(counter fence_next_early)" -gt 0 ]
+	client "$T" redirect "$OLD4" "$NEW4"
+	client "$T" redirect "$OLD6" "$NEW6"
+	boxes_ok
+	talked
+	both_ok 1
+}
+
+# The link behind the gateway has become narrower: what the gateway tells the server goes to B.
+@test "a smaller MTU behind the gateway: the server at NEW learns it" {
+	ways_back
+	lab spawn B "$SEQSTREAM" serve "$NEW4" "$NEW6" >/dev/null
+	client "$T" redirect "$OLD4" "$NEW4"
+	client "$T" redirect "$OLD6" "$NEW6"
+	boxes_talk 4
+	client ip link set inner mtu 1300
+	wait_for 4 "translated errors" icmp_out_seen
+	boxes_ok
+	client ip link set inner mtu 1500
+	lab exec B ip route get 10.9.5.11 | grep -q "mtu 1300"
+	lab exec B ip -6 route get fd05::11 | grep -q "mtu 1300"
+}
+
+icmp_out_seen() { [ "$(counter icmp_out_translated)" -ge 2 ]; }
+
 @test "a container behind masquerade, and the host itself, at once" {
 	client nft -f - <<-'END'
 		table ip nat {
