@@ -46,14 +46,18 @@ footprint() {
 		nft list ruleset; ip neigh show nud permanent'
 }
 
-# Programs of other labs that run now are not counted.
+# Hook programs of this lab's client, but those that were there when it began. Other labs
+# may run at the same time.
+hook_programs() { "$TOP/build/tests/e2e/hookprogs" "$CLIENT_NETNS"; }
 our_programs() {
-	bpftool prog list | sed -n 's/^\([0-9]*\):.* name tcpmig_.*/\1/p' |
-		grep -cvxFf <(tr ' ' '\n' <<<"${FOREIGN_PROGRAMS:-none}") || : # none: status 1
+	local programs
+	programs=$(hook_programs) || return 1
+	comm -13 <(sort <<<"${FOREIGN_PROGRAMS:-}") <(sort <<<"$programs") | grep -c . || : # none: status 1
 }
 note_foreign_programs() {
-	FOREIGN_PROGRAMS=$(bpftool prog list | sed -n 's/^\([0-9]*\):.* name tcpmig_.*/\1/p' | tr '\n' ' ')none
-	export FOREIGN_PROGRAMS
+	CLIENT_NETNS=$(client stat -L -c %i /proc/self/ns/net)
+	FOREIGN_PROGRAMS=$(hook_programs)
+	export CLIENT_NETNS FOREIGN_PROGRAMS
 }
 
 # The kernel frees programs late.

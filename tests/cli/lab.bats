@@ -26,8 +26,8 @@ same_machine() { diff <(echo "$MACHINE") <(machine); }
 machine_is_as_before() { wait_for 2 "the machine to be as it was" same_machine || same_machine; }
 
 @test "up, attach, down: the machine is as it was" {
-	note_foreign_programs
 	lab_up client A
+	note_foreign_programs
 	[ "$(lab addr A)" = 10.9.0.2 ]
 	[ "$(lab addr A 6)" = fd09::2 ]
 	client "$T" attach eth0
