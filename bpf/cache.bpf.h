@@ -39,21 +39,22 @@ static __always_inline struct tcpmig_meta *meta_get(void)
 	return bpf_map_lookup_elem(&tcpmig_meta, &key);
 }
 
-/* To be read before the tables are looked into. */
-static __always_inline __u32 flows_gone(void)
+/* Of the bucket of @local; to be read before the tables are looked into. */
+static __always_inline __u32 flows_gone(const struct tcpmig_endpoint *local)
 {
 	const volatile struct tcpmig_meta *meta = meta_get();
 
-	return meta ? meta->flows_gone : 0;
+	return meta ? meta->flows_gone[tcpmig_gone_bucket(local) & (TCPMIG_GONE_BUCKETS - 1)] : 0;
 }
 
-/* After a flow is removed: what any CPU remembers is void. */
-static __always_inline void cache_void(void)
+/* After a flow of @local is removed: what any CPU remembers of it is void. */
+static __always_inline void cache_void(const struct tcpmig_endpoint *local)
 {
 	struct tcpmig_meta *meta = meta_get();
+	__u32 bucket = tcpmig_gone_bucket(local) & (TCPMIG_GONE_BUCKETS - 1);
 
 	if (meta)
-		__sync_fetch_and_add(&meta->flows_gone, 1);
+		__sync_fetch_and_add(&meta->flows_gone[bucket], 1);
 }
 
 /* Such a packet is noted in its flow, and so must be the one that follows it. */

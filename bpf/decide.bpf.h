@@ -88,58 +88,59 @@ static __always_inline void decide_to_old(struct decision *d, struct __sk_buff *
 	const struct tcpmig_owner *owner = rule_owner(rule, hop);
 
 	d->ref = rule->ref;
+	flow_see(flow);
 	if (state == TCPMIG_HELD || state == TCPMIG_ARMED)
 		return decide_held(d, pkt, rule, word, flow);
-	flow_note_out(skb, flow, pkt);
+	flow_note_out(skb, flow, pkt, of_own_socket(skb, &pkt->key));
 	if (state != TCPMIG_ACTIVE || endpoint_equal(&owner->peer, &pkt->key.remote))
 		return;
 	if (flow->hop != hop && !flow_wire(skb, &pkt->key, flow, &owner->peer, hop))
 		return decide_refused(d, flow, &pkt->key);
-	if (!(flow->flags & TCPMIG_FLOW_FIN_OUT))
-		d->word = word; /* one that is being closed is not to be remembered */
+	/* One that is being closed, or has to be seen, is not to be remembered. */
+	if ((flow->flags & (TCPMIG_FLOW_FIN_OUT | TCPMIG_FLOW_LOCAL)) == TCPMIG_FLOW_LOCAL)
+		d->word = word;
 	send_to_owner(d, owner);
 }
 
 /*
- * True if a local socket is connected to @remote itself. On another interface's
- * hook, or behind a bridge, an already redirected packet looks the same, but its
- * socket is connected to OLD. A forwarded packet has no socket.
+ * A direct packet to an address that carries redirected flows: must not share their tuple. On
+ * another interface's hook an already redirected packet looks the same, but its socket is
+ * connected to OLD. Of a forwarded connection we see only how it begins.
  */
-static __always_inline bool sent_directly(struct __sk_buff *skb,
-					  const struct tcpmig_endpoint *remote)
-{
-	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : 0;
-	volatile struct bpf_sock *fields = sk; /* the verifier wants plain loads, not merged ones */
-	struct tcpmig_endpoint peer;
-
-	if (!sk)
-		return false;
-	if (remote->family == TCPMIG_AF_INET) {
-		endpoint_v4(&peer, fields->dst_ip4, fields->dst_port);
-	} else {
-		peer = *remote;
-		peer.port = fields->dst_port;
-		peer.addr32[0] = fields->dst_ip6[0];
-		peer.addr32[1] = fields->dst_ip6[1];
-		peer.addr32[2] = fields->dst_ip6[2];
-		peer.addr32[3] = fields->dst_ip6[3];
-	}
-	return endpoint_equal(&peer, remote);
-}
-
-/* A direct packet to an address that carries redirected flows: must not share their tuple. */
 static __always_inline void decide_to_wire(struct decision *d, struct __sk_buff *skb,
 					   const struct packet *pkt)
 {
 	struct tcpmig_wire *wire = bpf_map_lookup_elem(&tcpmig_wires, &pkt->key);
 	struct tcpmig_rule *rule = wire ? rule_get(wire->ref) : 0;
+	bool begins = pkt->tcp_flags & TCP_FLAG_SYN;
+	struct tcpmig_flow_key ends;
 
-	if (!rule || !sent_directly(skb, &pkt->key.remote))
+	if (!rule)
 		return;
-	if (!wire->checked && !(pkt->tcp_flags & TCP_FLAG_SYN))
+	if (skb->sk &&
+	    !(sender_ends(skb, &pkt->key, &ends) && endpoint_equal(&ends.remote, &pkt->key.remote)))
+		return;
+	if (!begins && !(skb->sk && wire->checked))
 		return; /* it was there before the redirect: it is the flow that is refused */
 	d->ref = rule->ref;
 	refuse(d, TCPMIG_R_WIRE_TAKEN);
+}
+
+/*
+ * An RST of no known flow makes none: often it is what this host answers to a packet from
+ * nowhere. It goes where the flows go.
+ */
+static __always_inline void decide_unknown_rst(struct decision *d, const struct packet *pkt,
+					       const struct tcpmig_rule *rule)
+{
+	__u64 word = rule_word(rule);
+	enum tcpmig_state state = rule_state(rule, word);
+	const struct tcpmig_owner *owner = rule_owner(rule, tcpmig_word_hop(word));
+
+	if (state == TCPMIG_HELD || state == TCPMIG_ARMED)
+		return drop(d, TCPMIG_R_HELD_DROPPED);
+	if (!endpoint_equal(&owner->peer, &pkt->key.remote))
+		send_to_owner(d, owner);
 }
 
 /* A packet that leaves, of no known flow: a new flow of a service rule, or a direct one. */
@@ -158,22 +159,31 @@ static __always_inline void decide_unknown_out(struct decision *d, struct __sk_b
 	if (rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY)
 		return;
 	d->ref = rule->ref;
+	if (pkt->tcp_flags & TCP_FLAG_RST)
+		return decide_unknown_rst(d, pkt, rule);
 	flow = flow_make(&pkt->key, rule, stale ? BPF_ANY : BPF_NOEXIST);
 	if (flow)
 		return decide_to_old(d, skb, pkt, rule, flow);
-	event_send(TCPMIG_E_TABLE_FULL, rule->ref, rule_word(rule), &pkt->key);
 	/* A new connection learns it at once; an old one may find room when others have ended. */
-	if (pkt->tcp_flags & TCP_FLAG_SYN)
-		return refuse(d, TCPMIG_R_TABLE_FULL);
-	drop(d, TCPMIG_R_TABLE_FULL);
+	if (!(pkt->tcp_flags & TCP_FLAG_SYN))
+		return drop(d, TCPMIG_R_TABLE_FULL);
+	event_send(TCPMIG_E_TABLE_FULL, rule->ref, rule_word(rule), &pkt->key);
+	refuse(d, TCPMIG_R_TABLE_FULL);
 }
 
-/* For established flows only, a SYN on one that has talked is another connection: not ours. */
-static __always_inline bool begins_another(const struct tcpmig_rule *rule,
+/*
+ * For established flows only, a SYN on one that has talked is another connection: not ours.
+ * Of a forwarded flow it is believed when both sides have said FIN: anybody could send it.
+ */
+static __always_inline bool begins_another(struct __sk_buff *skb, const struct tcpmig_rule *rule,
 					   const struct tcpmig_flow *flow, const struct packet *pkt)
 {
-	return rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY && pkt->tcp_flags & TCP_FLAG_SYN &&
-	       flow->flags & TCPMIG_FLOW_TALKED;
+	if (!(rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY) || !(pkt->tcp_flags & TCP_FLAG_SYN) ||
+	    !(flow->flags & TCPMIG_FLOW_TALKED))
+		return false;
+	if (flow->flags & TCPMIG_FLOW_LOCAL)
+		return of_own_socket(skb, &pkt->key);
+	return skb->sk || flow_is_over(flow->flags);
 }
 
 static __always_inline void lookup_out_tcp(struct decision *d, struct __sk_buff *skb,
@@ -184,18 +194,18 @@ static __always_inline void lookup_out_tcp(struct decision *d, struct __sk_buff 
 
 	if (!rule) {
 		decide_unknown_out(d, skb, pkt, flow);
-	} else if (begins_another(rule, flow, pkt)) {
+	} else if (begins_another(skb, rule, flow, pkt)) {
 		flow_remove(&pkt->key, flow->ref);
 	} else {
 		decide_to_old(d, skb, pkt, rule, flow);
 	}
 }
 
-/* A forwarded flow is always looked up: it lives as long as it is seen. */
+/* A flow that is not LOCAL is always looked up: it lives as long as it is seen. */
 static __always_inline void decide_out_tcp(struct decision *d, struct __sk_buff *skb,
 					   const struct packet *pkt, enum packet_kind kind)
 {
-	__u32 gone = flows_gone();
+	__u32 gone = flows_gone(&pkt->key.local);
 	__u64 word;
 	struct tcpmig_rule *rule = skb->sk ? cache_find(pkt, OUT, gone, &word) : 0;
 
@@ -365,7 +375,7 @@ static __always_inline void decide_ingress(struct decision *d, struct __sk_buff 
 	d->action = ACTION_PASS;
 	if (kind == PACKET_OTHER || !filter_knows(&pkt->key.remote))
 		return;
-	gone = flows_gone();
+	gone = flows_gone(&pkt->key.local);
 	rule = kind == PACKET_ICMP_ERROR ? 0 : cache_find(pkt, IN, gone, &word);
 	if (rule) {
 		d->ref = rule->ref;

@@ -72,7 +72,7 @@ static __always_inline void flow_remove(const struct tcpmig_flow_key *key, __u32
 	flow_unwire(key, ref);
 	event_of_flow(TCPMIG_E_FLOW_GONE, ref, key);
 	bpf_map_delete_elem(&tcpmig_flows, key);
-	cache_void();
+	cache_void(&key->local);
 }
 
 /* The timer of a flow that was over. Its addresses may be in use again. */
@@ -112,50 +112,108 @@ static __always_inline void flow_note(struct tcpmig_flow *flow, const struct tcp
 	event_of_flow(TCPMIG_E_FLOW_OVER, flow->ref, key);
 }
 
-/*
- * Has the server said FIN, though it did not fit when it came by (flow_note_in)? The socket of
- * the packet tells: a FIN that leaves in LAST_ACK or CLOSING follows one that was taken, and
- * what leaves after our FIN without a socket that lives is TIME_WAIT's.
- */
-static __always_inline bool server_has_closed(struct __sk_buff *skb, const struct packet *pkt,
-					      __u8 flow_flags)
+/* The ends of the full socket that sends the packet, in the family of @like. False: none. */
+static __always_inline bool sender_ends(struct __sk_buff *skb, const struct tcpmig_flow_key *like,
+					struct tcpmig_flow_key *ends)
 {
-	struct bpf_sock *sk = skb->sk;
-	__u32 state = sk ? sk->state : BPF_TCP_CLOSE;
+	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : 0;
+	/* The verifier wants plain loads: not merged ones, and no choice among addresses. */
+	volatile struct bpf_sock *fields = sk;
+	__u32 dst4, src4;
 
-	if (!(flow_flags & TCPMIG_FLOW_LOCAL))
+	if (!sk)
 		return false;
-	if (pkt->tcp_flags & TCP_FLAG_FIN)
-		return state == BPF_TCP_LAST_ACK || state == BPF_TCP_CLOSING;
-	return flow_flags & TCPMIG_FLOW_FIN_OUT &&
-	       (state == BPF_TCP_TIME_WAIT || state == BPF_TCP_CLOSE);
+	*ends = *like;
+	ends->remote.port = fields->dst_port;
+	ends->local.port = bpf_htons(fields->src_port);
+	dst4 = fields->dst_ip4;
+	src4 = fields->src_ip4;
+	ends->remote.addr32[0] = fields->dst_ip6[0];
+	ends->remote.addr32[1] = fields->dst_ip6[1];
+	ends->remote.addr32[2] = fields->dst_ip6[2];
+	ends->remote.addr32[3] = fields->dst_ip6[3];
+	ends->local.addr32[0] = fields->src_ip6[0];
+	ends->local.addr32[1] = fields->src_ip6[1];
+	ends->local.addr32[2] = fields->src_ip6[2];
+	ends->local.addr32[3] = fields->src_ip6[3];
+	if (like->remote.family == TCPMIG_AF_INET) {
+		endpoint_v4(&ends->remote, dst4, ends->remote.port);
+		endpoint_v4(&ends->local, src4, ends->local.port);
+	}
+	return true;
 }
 
-/* What a packet that leaves tells of its flow's life. */
-static __always_inline void flow_note_out(struct __sk_buff *skb, struct tcpmig_flow *flow,
-					  const struct packet *pkt)
+/*
+ * Is it sent by the socket that has just these ends? Only that can speak for a LOCAL flow: a
+ * packet that we forward may be anybody's, and one of a socket behind NAT has other ends.
+ */
+static __always_inline bool of_own_socket(struct __sk_buff *skb, const struct tcpmig_flow_key *key)
 {
-	__u8 flags = TCPMIG_FLOW_TALKED;
+	struct tcpmig_flow_key ends;
 
-	if (skb->sk)
-		flags |= TCPMIG_FLOW_LOCAL;
-	else if (flow->seen != seen_now())
-		flow->seen = seen_now();
-	if (pkt->tcp_flags & TCP_FLAG_SYN) {
-		/* A new connection. What is remembered of the one before would hide its talk. */
-		if (flow->flags & TCPMIG_FLOW_TALKED)
-			cache_void();
-		flow->flags = flags & ~TCPMIG_FLOW_TALKED;
+	return sender_ends(skb, key, &ends) && endpoint_equal(&ends.remote, &key->remote) &&
+	       endpoint_equal(&ends.local, &key->local);
+}
+
+/* A flow that has no socket which we could ask for lives as long as it is seen. */
+static __always_inline void flow_see(struct tcpmig_flow *flow)
+{
+	__u32 now;
+
+	if (flow->flags & TCPMIG_FLOW_LOCAL)
 		return;
-	}
+	now = seen_now();
+	if (flow->seen != now)
+		flow->seen = now;
+}
+
+/*
+ * What leaves for a LOCAL flow and is not its socket's: after our FIN it is the last ACK of
+ * TIME_WAIT, which follows the server's FIN. Else it says nothing.
+ */
+static __always_inline void flow_note_socketless(struct tcpmig_flow *flow, const struct packet *pkt)
+{
+	if (flow->flags & TCPMIG_FLOW_FIN_OUT && !(pkt->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_RST)))
+		flow_note(flow, &pkt->key, TCPMIG_FLOW_FIN_IN);
+}
+
+/* A new connection. What is remembered of the one before would hide its talk. */
+static __always_inline void flow_begin(struct tcpmig_flow *flow, const struct packet *pkt, bool own)
+{
+	if (flow->flags & TCPMIG_FLOW_TALKED)
+		cache_void(&pkt->key.local);
+	flow->flags = own ? TCPMIG_FLOW_LOCAL : 0;
+}
+
+/*
+ * Has the server said FIN, though it did not fit when it came by (flow_note_in)? A FIN that
+ * leaves in LAST_ACK or CLOSING follows one that was taken.
+ */
+static __always_inline bool answers_fin(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	return sk && (sk->state == BPF_TCP_LAST_ACK || sk->state == BPF_TCP_CLOSING);
+}
+
+/* What a packet that leaves tells of its flow's life. @own: of_own_socket() */
+static __always_inline void flow_note_out(struct __sk_buff *skb, struct tcpmig_flow *flow,
+					  const struct packet *pkt, bool own)
+{
+	__u8 flags = TCPMIG_FLOW_TALKED | (own ? TCPMIG_FLOW_LOCAL : 0);
+
+	if (flow->flags & TCPMIG_FLOW_LOCAL && !own)
+		return flow_note_socketless(flow, pkt);
+	if (pkt->tcp_flags & TCP_FLAG_SYN)
+		return flow_begin(flow, pkt, own);
 	if (pkt->tcp_flags & TCP_FLAG_FIN)
 		flags |= TCPMIG_FLOW_FIN_OUT;
-	if (pkt->tcp_flags & TCP_FLAG_RST)
-		flags |= TCPMIG_FLOW_RST;
-	if (server_has_closed(skb, pkt, flow->flags))
+	if (pkt->tcp_flags & TCP_FLAG_FIN && own && answers_fin(skb))
 		flags |= TCPMIG_FLOW_FIN_IN;
+	if (pkt->tcp_flags & TCP_FLAG_RST && own)
+		flags |= TCPMIG_FLOW_RST;
 	if (flags & ~flow->flags & TCPMIG_FLOW_FIN_OUT)
-		cache_void(); /* from here on every packet is looked at */
+		cache_void(&pkt->key.local); /* from here on every packet is looked at */
 	if ((flow->flags & flags) != flags || flow_is_over(flow->flags))
 		flow_note(flow, &pkt->key, flags);
 }

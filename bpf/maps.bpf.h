@@ -64,7 +64,7 @@ struct {
 /* Counters by enum tcpmig_reason. Written by BPF, read by user space. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, TCPMIG_REASONS_COUNT);
+	__uint(max_entries, TCPMIG_REASONS_MAX);
 	__type(key, __u32);
 	__type(value, __u64);
 } tcpmig_counters SEC(".maps");

@@ -22,8 +22,12 @@ static __always_inline void make_rst(struct tcphdr *rst, const struct tcphdr *tc
 	rst->doff = sizeof(*rst) / 4;
 }
 
-/* Over the pseudo header and @rst; the TCP length fits 16 bits. */
-static __always_inline __sum16 rst_sum(const struct packet *pkt, const struct tcphdr *rst)
+/*
+ * Over the pseudo header and @rst; the TCP length fits 16 bits. CHECKSUM_PARTIAL stays so: then
+ * only the pseudo header, not inverted, is for us to sum.
+ */
+static __always_inline __sum16 rst_sum(const struct packet *pkt, const struct tcphdr *rst,
+				       enum skb_csum state)
 {
 	const struct tcpmig_endpoint *ends[] = { &pkt->key.remote, &pkt->key.local };
 	__u64 sum = bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(*rst));
@@ -33,6 +37,8 @@ static __always_inline __sum16 rst_sum(const struct packet *pkt, const struct tc
 		if (ends[i]->family == TCPMIG_AF_INET6)
 			sum += (__u64)ends[i]->addr32[0] + ends[i]->addr32[1] + ends[i]->addr32[2];
 	}
+	if (state == SKB_CSUM_PARTIAL)
+		return sum_fold(sum);
 	for (int i = 0; i < (int)sizeof(*rst) / 4; i++)
 		sum += ((const __u32 *)rst)[i];
 	return ~sum_fold(sum);
@@ -97,7 +103,7 @@ static __always_inline long turn_into_rst(struct __sk_buff *skb, const struct pa
 	make_rst(&rst, &tcp, payload_len(skb, pkt, tcp.doff));
 	rst.source = pkt->key.remote.port;
 	rst.dest = pkt->key.local.port;
-	rst.check = rst_sum(pkt, &rst);
+	rst.check = rst_sum(pkt, &rst, skb_csum_state(skb));
 	if (bpf_skb_change_tail(skb, headers, 0) || turn_ethernet(skb))
 		return -1;
 	if (pkt->key.remote.family == TCPMIG_AF_INET ? turn_ip4(skb, pkt) : turn_ip6(skb, pkt))
@@ -114,6 +120,10 @@ static __always_inline int refuse_with_rst(struct __sk_buff *skb, const struct p
 {
 	bool local = skb->sk;
 
+	/* The host's own stack takes any sum of a CHECKSUM_PARTIAL packet, another host does not.
+	 */
+	if (!local && skb_csum_state(skb) == SKB_CSUM_UNKNOWN)
+		return VERDICT_DROP;
 	if (pkt->tagged || (!local && !skb->ingress_ifindex) || turn_into_rst(skb, pkt))
 		return VERDICT_DROP;
 	if (!local)

@@ -78,6 +78,7 @@ enum tcpmig_hold_mode {
 
 /* Bits of tcpmig_rule.flags */
 #define TCPMIG_RULE_ESTABLISHED_ONLY 1 /* only the flows in the table, no new one */
+#define TCPMIG_RULE_PREPARED	     2 /* owner[hop + 1] is who is awaited, not a leftover */
 
 /**
  * struct tcpmig_owner - an address that owns (or owned, or shall own) the flows.
@@ -172,11 +173,11 @@ static inline __u32 tcpmig_filter_bit(const struct tcpmig_endpoint *ep)
 _Static_assert(TCPMIG_FILTER_WORDS * 64 == 1 << 16, "a bit for each value of the hash");
 
 /* Bits of tcpmig_flow.flags */
-#define TCPMIG_FLOW_LOCAL   1 /* of a socket of this host: it ends when that is gone */
+#define TCPMIG_FLOW_LOCAL   1 /* of a socket of this host with just these ends */
 #define TCPMIG_FLOW_TALKED  2 /* beyond its SYN: another SYN is another connection */
 #define TCPMIG_FLOW_FIN_OUT 4
 #define TCPMIG_FLOW_FIN_IN  8
-#define TCPMIG_FLOW_RST	    16 /* from the local socket, or one that fits its state */
+#define TCPMIG_FLOW_RST	    16 /* sent by the local socket, or taken by it */
 #define TCPMIG_FLOW_REFUSED 32 /* its addresses on the wire are another connection's */
 
 /* CLOCK_MONOTONIC in units of some 1.07 s: fine enough for what has been idle for minutes. */
@@ -187,7 +188,7 @@ _Static_assert(TCPMIG_FILTER_WORDS * 64 == 1 << 16, "a bit for each value of the
  * @timer:           removes the entry some time after the connection has ended
  * @ref:             rule
  * @swallowed_epoch: the hold in which its first data segment was consumed
- * @seen:            when it was made; of a forwarded one, when its latest packet left
+ * @seen:            when it was made; if not LOCAL, when its latest packet wanted to leave
  * @hop:             the latest hop for which its wire entry exists
  * @flags:           TCPMIG_FLOW_*
  */
@@ -221,8 +222,8 @@ _Static_assert(sizeof(struct tcpmig_wire) == 8, "no hidden padding");
  * struct tcpmig_cached - a flow, on one CPU, whose packets need nothing but the rewrite.
  * @key:  as of the table in which it was looked up: flows for OUT, wires for IN
  * @word, @ref: of its rule
- * @flows_gone: of tcpmig_meta, read before the lookup; if one of the three has changed,
- *              the entry is void
+ * @flows_gone: of tcpmig_meta, for its bucket, read before the lookup; if one of the three has
+ *              changed, the entry is void
  * @dir:  enum direction of bpf/, so that the two tables do not meet
  */
 struct tcpmig_cached {
@@ -260,17 +261,31 @@ enum tcpmig_attach_mode {
 	TCPMIG_ATTACH_CLSACT = 2,
 };
 
+#define TCPMIG_GONE_BUCKETS 64
+
 /**
  * struct tcpmig_meta - about the tables as a whole; one entry.
  * @layout:     TCPMIG_LAYOUT of whoever made the maps
- * @flows_gone: counts up after each removal of a flow whose rule lives on
  * @netns_ino:  the network namespace whose interfaces are attached
+ * @flows_gone: by tcpmig_gone_bucket(): counts up after a flow of that bucket has been removed
+ *              though its rule lives on, or is no more to be remembered for another reason
  */
 struct tcpmig_meta {
 	__u32 layout;
-	__u32 flows_gone;
+	__u32 pad;
 	__u64 netns_ino;
+	__u32 flows_gone[TCPMIG_GONE_BUCKETS];
 };
+_Static_assert(sizeof(struct tcpmig_meta) == 16 + 4 * TCPMIG_GONE_BUCKETS, "no hidden padding");
+
+/* By the client's end, which is the same in both tables. */
+static inline __u32 tcpmig_gone_bucket(const struct tcpmig_endpoint *local)
+{
+	__u32 mixed = (local->addr32[3] ^ local->port) * 0x9e3779b1;
+
+	return mixed >> 26;
+}
+_Static_assert(TCPMIG_GONE_BUCKETS == 1 << 6, "a bucket for each value of the hash");
 
 /* X(NAME, "json_name"): what an event tells. The numbers are part of the layout. */
 #define TCPMIG_EVENTS(X)                \
@@ -334,11 +349,15 @@ _Static_assert(sizeof(struct tcpmig_event) == 64, "no hidden padding");
 	X(EVENT_LOST, "event_lost", 0, "no room for an event: nobody watches, or too slowly")
 /* clang-format on */
 
+/* Room for more in a map that a newer version finds pinned. */
+#define TCPMIG_REASONS_MAX 64
+
 enum tcpmig_reason {
 #define X(name, json, is_drop, text) TCPMIG_R_##name,
 	TCPMIG_REASONS(X)
 #undef X
 		TCPMIG_REASONS_COUNT,
 };
+_Static_assert(TCPMIG_REASONS_COUNT <= TCPMIG_REASONS_MAX, "a counter for each");
 
 #endif /* TCPMIG_SHARED_H */

@@ -50,18 +50,23 @@ static bool is_local(struct sweep *s, const struct tcpmig_endpoint *ep)
 	return s->is_local == 1;
 }
 
+static bool has_socket(struct sweep *s, const struct entry *e)
+{
+	return s->our_netns && connections_have(&s->sockets, &e->key);
+}
+
 /*
- * A socket behind a bridge is "local" to BPF but has an address of its own, and is none of
- * those that we can see: its flow ends by FIN or RST alone.
+ * A LOCAL flow has a socket with just its ends, so it has ended when there is none: unless that
+ * is of another network namespace, behind a bridge, where we cannot see it. Any other flow may
+ * have one too (it was named, or is translated on the way), and else lives as long as it is seen.
  */
 static bool has_ended(struct sweep *s, const struct entry *e)
 {
 	__u64 idle_ns = (__u64)(rule_flow_seen_now() - e->flow.seen) << TCPMIG_SEEN_SHIFT;
 
-	if (!(e->flow.flags & TCPMIG_FLOW_LOCAL))
-		return idle_ns > (__u64)s->idle_s * 1000000000;
-	return s->our_netns && is_local(s, &e->key.local) &&
-	       !connections_have(&s->sockets, &e->key);
+	if (e->flow.flags & TCPMIG_FLOW_LOCAL)
+		return s->our_netns && is_local(s, &e->key.local) && !has_socket(s, e);
+	return idle_ns > (__u64)s->idle_s * 1000000000 && !has_socket(s, e);
 }
 
 int gc_flows(struct tables *t, bool our_netns, __u32 idle_s, size_t *removed)

@@ -251,9 +251,10 @@ int rule_flow_remove(struct tables *t, const struct tcpmig_flow_key *key,
 	if (!err)
 		err = tables_del_flow(t, key);
 	event.word = rule_word_load(rule);
-	if (!err)
-		err = tables_announce(t, &event);
-	return err ? err : 1;
+	if (err)
+		return err;
+	tables_announce(t, &event); /* it is gone, whether or not anybody hears of it */
+	return 1;
 }
 
 static bool ref_is_dead(__u32 ref, void *ctx)

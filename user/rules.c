@@ -105,6 +105,7 @@ static int next_prepare(struct tables *t, struct tcpmig_rule *rule, const struct
 	if (err && err != -ENOENT)
 		return err;
 	owner_name(rule, hop, next);
+	rule->flags |= TCPMIG_RULE_PREPARED;
 	remote.wires = 1;
 	err = tables_set_remote(t, &next->peer, &remote);
 	if (err)
@@ -135,8 +136,15 @@ int rules_sweep(struct tables *t)
 	int err = 0;
 
 	for (__u32 slot = 0; !err && slot < TCPMIG_RULES_MAX; slot++) {
-		if (rule_is_live(&t->rules[slot]) && hold_is_over(&t->rules[slot]))
-			err = rule_delete(t, &t->rules[slot]);
+		struct tcpmig_rule *rule = &t->rules[slot];
+		__u64 word = rule_word_load(rule);
+
+		if (!rule_is_live(rule))
+			continue;
+		if (hold_is_over(rule))
+			err = rule_delete(t, rule);
+		else if (state_now(rule) != tcpmig_word_state(word)) /* held for a later move */
+			rule_set_state(t, rule, tcpmig_word_hop(word), TCPMIG_ACTIVE);
 	}
 	return err;
 }
@@ -179,6 +187,8 @@ int rules_hold(struct tables *t, const struct tcpmig_endpoint *old, __u32 max_ms
 	err = rule_flows_add(t, rule, flows);
 	if (err)
 		return fresh ? rule_abandon(t, rule, err) : err;
+	if (state_now(rule) != TCPMIG_HELD)
+		rule->flags &= ~TCPMIG_RULE_PREPARED;
 	rule->hold_mode = mode;
 	set_deadline(rule, max_ms);
 	rule_set_state(t, rule, tcpmig_word_hop(rule_word_load(rule)), TCPMIG_HELD);
@@ -309,6 +319,7 @@ int rules_learn(struct tables *t, const struct tcpmig_endpoint *old,
 	int slot = slot_of_old(t, old);
 	struct tcpmig_endpoint *cur, *next;
 	struct tcpmig_rule *rule;
+	size_t taken;
 	__u16 hop;
 	int err;
 
@@ -319,10 +330,15 @@ int rules_learn(struct tables *t, const struct tcpmig_endpoint *old,
 	cur = &owner_at(rule, hop)->peer;
 	next = &owner_at(rule, hop + 1)->peer;
 	err = rule_flows_add(t, rule, flows);
+	if (!err)
+		err = rule_wires_add(t, rule, endpoint_same(cur, old) ? NULL : cur, outcome);
+	if (err || !(rule->flags & TCPMIG_RULE_PREPARED) || state_now(rule) == TCPMIG_ACTIVE)
+		return err;
 	/* Whoever is awaited may talk to them before anything else makes their entries. */
-	if (!err && next->family && state_now(rule) != TCPMIG_ACTIVE)
-		err = rule_wires_add(t, rule, next, outcome);
-	return err ? err : rule_wires_add(t, rule, endpoint_same(cur, old) ? NULL : cur, outcome);
+	taken = outcome->taken;
+	err = rule_wires_add(t, rule, next, outcome);
+	outcome->taken += taken;
+	return err;
 }
 
 int rules_release(struct tables *t, const struct tcpmig_endpoint *old)

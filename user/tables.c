@@ -115,7 +115,8 @@ int tables_del_flow(const struct tables *t, const struct tcpmig_flow_key *key)
 {
 	int err = delete (t, FLOWS, key);
 
-	__atomic_add_fetch(&t->meta->flows_gone, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&t->meta->flows_gone[tcpmig_gone_bucket(&key->local)], 1,
+			   __ATOMIC_SEQ_CST);
 	return err;
 }
 

@@ -128,8 +128,7 @@ static struct ruling sent_on(const struct tcpmig_rule *by)
 	};
 }
 
-/* Both sides have said FIN, or one RST. In the tests no packet has a socket that lives, so
- * what a local flow sends after its FIN is TIME_WAIT's. */
+/* Both sides have said FIN, or one RST. */
 static bool is_over(const struct tcpmig_flow *flow)
 {
 	return flow->flags & TCPMIG_FLOW_RST ||
@@ -146,20 +145,18 @@ static void note(struct model *m, struct tcpmig_flow *flow, unsigned int flags)
 }
 
 /* What the client says of its connection. A SYN begins it anew. */
-static void note_egress(struct model *m, struct tcpmig_flow *flow, const struct model_packet *p,
-			bool local)
+static void note_egress(struct model *m, struct tcpmig_flow *flow, const struct model_packet *p)
 {
-	unsigned int from_here = local ? TCPMIG_FLOW_LOCAL : 0;
-
-	if (p->syn) {
-		flow->flags = from_here;
-		return;
+	/* In the tests no packet is of the very socket: of a local flow it says nothing, but that
+	 * what follows our FIN is TIME_WAIT's. Of another flow anybody could send an RST. */
+	if (flow->flags & TCPMIG_FLOW_LOCAL) {
+		if (flow->flags & TCPMIG_FLOW_FIN_OUT && !p->syn && !p->rst)
+			note(m, flow, TCPMIG_FLOW_FIN_IN);
+	} else if (p->syn) {
+		flow->flags = 0;
+	} else {
+		note(m, flow, TCPMIG_FLOW_TALKED | (p->fin ? TCPMIG_FLOW_FIN_OUT : 0));
 	}
-	if (!p->fin && flow->flags & TCPMIG_FLOW_LOCAL && flow->flags & TCPMIG_FLOW_FIN_OUT)
-		note(m, flow, TCPMIG_FLOW_FIN_IN);
-	note(m, flow,
-	     from_here | TCPMIG_FLOW_TALKED | (p->fin ? TCPMIG_FLOW_FIN_OUT : 0) |
-		     (p->rst ? TCPMIG_FLOW_RST : 0));
 }
 
 /* What the owner says. Where the client has a socket it would have to fit that, and here it does
@@ -271,8 +268,7 @@ static void remove_flow(struct model *m, const struct tcpmig_rule *rule,
 
 /* TCP of a known flow that leaves for OLD. */
 static struct ruling ruling_egress(struct model *m, const struct tcpmig_rule *rule,
-				   struct tcpmig_flow *flow, const struct model_packet *p,
-				   bool local)
+				   struct tcpmig_flow *flow, const struct model_packet *p)
 {
 	__u32 epoch = tcpmig_word_epoch(rule->word);
 	enum tcpmig_state state = state_of(m, rule);
@@ -288,7 +284,7 @@ static struct ruling ruling_egress(struct model *m, const struct tcpmig_rule *ru
 					.by = rule,
 					.reason = TCPMIG_R_HELD_SWALLOWED };
 	}
-	note_egress(m, flow, p, local);
+	note_egress(m, flow, p);
 	if (same(&CUR(rule)->peer, &rule->old))
 		return passed();
 	if (flow->hop != tcpmig_word_hop(rule->word)) {
@@ -304,18 +300,37 @@ static struct ruling ruling_egress(struct model *m, const struct tcpmig_rule *ru
 
 /* A direct packet to an address where redirected flows go, too: never in one tuple. */
 static struct ruling ruling_direct(struct model *m, const struct model_packet *p,
-				   const struct tcpmig_endpoint *socket_peer)
+				   const struct model_input *in)
 {
 	struct tcpmig_flow_key key = { .remote = p->dst, .local = p->src };
 	const struct tcpmig_remote *remote = find_remote(m, &p->dst);
 	const struct tcpmig_wire *wire = remote->wires ? find_wire(m, &key) : NULL;
 	const struct tcpmig_rule *rule = wire ? rule_named(m, wire->ref) : NULL;
 
-	if (!rule || !socket_peer || !same(socket_peer, &p->dst))
+	if (!rule || (in->local && !(in->socket_peer && same(in->socket_peer, &p->dst))))
 		return passed();
-	if (!wire->checked && !p->syn)
-		return passed(); /* it was there before the flow */
+	if (!p->syn && !(in->local && wire->checked))
+		return passed(); /* it was there before the flow, for all we know */
 	return refused(rule, TCPMIG_R_WIRE_TAKEN);
+}
+
+/* For established flows only: is it the SYN of another connection? Forwarded, anybody may send
+ * it, and it is believed when the one before is over. */
+static bool is_anothers(const struct tcpmig_rule *rule, const struct tcpmig_flow *flow,
+			const struct model_packet *p, bool local)
+{
+	return ESTABLISHED_ONLY(rule) && p->syn && flow->flags & TCPMIG_FLOW_TALKED &&
+	       !(flow->flags & TCPMIG_FLOW_LOCAL) && (local || is_over(flow));
+}
+
+/* An RST of no known flow makes none, and goes where the flows go. */
+static struct ruling ruling_unknown_rst(struct model *m, const struct tcpmig_rule *rule)
+{
+	enum tcpmig_state state = state_of(m, rule);
+
+	if (state == TCPMIG_HELD || state == TCPMIG_ARMED)
+		return dropped(rule, TCPMIG_R_HELD_DROPPED);
+	return same(&CUR(rule)->peer, &rule->old) ? passed() : sent_on(rule);
 }
 
 /* TCP that leaves for an address that concerns us. */
@@ -327,16 +342,18 @@ static struct ruling ruling_leaving(struct model *m, const struct model_packet *
 	const struct tcpmig_rule *rule = flow ? rule_named(m, flow->ref) : NULL;
 
 	if (rule) {
-		if (!ESTABLISHED_ONLY(rule) || !p->syn || !(flow->flags & TCPMIG_FLOW_TALKED))
-			return ruling_egress(m, rule, flow, p, in->local);
+		if (!is_anothers(rule, flow, p, in->local))
+			return ruling_egress(m, rule, flow, p);
 		remove_flow(m, rule, &key); /* another connection: it is none of the rule's */
 		return passed();
 	}
 	rule = rule_of_old(m, &p->dst);
 	if (!rule)
-		return ruling_direct(m, p, in->socket_peer);
+		return ruling_direct(m, p, in);
 	if (ESTABLISHED_ONLY(rule))
 		return passed();
+	if (p->rst)
+		return ruling_unknown_rst(m, rule);
 	if (!flow) {
 		if (m->flows_count == m->entries_max)
 			return p->syn ? refused(rule, TCPMIG_R_TABLE_FULL)
@@ -346,7 +363,7 @@ static struct ruling ruling_leaving(struct model *m, const struct model_packet *
 	}
 	memset(flow, 0, sizeof(*flow)); /* what a dead rule has left is taken over */
 	flow->ref = rule->ref;
-	return ruling_egress(m, rule, flow, p, in->local);
+	return ruling_egress(m, rule, flow, p);
 }
 
 /* ---- which rule ---- */

@@ -89,6 +89,21 @@ static __u64 counted(enum tcpmig_reason reason)
 	return counters[reason];
 }
 
+/* As a connection of this host, whose socket the packets here do not have. */
+static void redirect_local(bool established_only)
+{
+	struct tcpmig_endpoint old = endpoint_of(OLD), client = endpoint_of(CLIENT);
+	struct tcpmig_owner next = { .peer = endpoint_of(NEW) };
+	struct rules_flows flows = { .local = &client, .count = 1, .origin = RULES_SOCKETS };
+	struct rules_outcome outcome = {};
+
+	assert_int_equal(rules_redirect(&tables, &old, &next, established_only, &flows, &outcome),
+			 0);
+	assert_int_equal(sends(CLIENT, OLD, TCP_DATA), REDIRECT);
+	assert_int_equal(sends(NEW, CLIENT, TCP_DATA), NEXT);
+	assert_true(has_wire(NEW, CLIENT));
+}
+
 static void redirect_and_talk(bool established_only)
 {
 	redirect(NEW, established_only);
@@ -118,16 +133,30 @@ static void fin_both_ways_ends_a_flow(void **state)
 	assert_int_equal(counted(TCPMIG_R_FLOW_OVER), over + 2);
 }
 
-/* What is sent after our FIN without a socket that lives is TIME_WAIT's: none has one here. */
+/* What leaves for a connection of this host after its FIN, and has no socket, is TIME_WAIT's. */
 static void time_wait_ends_a_flow(void **state)
 {
+	struct tcpmig_endpoint new;
+	struct tcpmig_flow_key key;
+	struct test_packet in, out;
+	struct tcpmig_flow flow;
+
 	(void)state;
 	family = 0;
-	redirect_and_talk(false);
-	assert_int_equal(sends(CLIENT, OLD, TCP_FIN), REDIRECT);
+	new = endpoint_of(NEW);
+	redirect_local(false);
+	key = (struct tcpmig_flow_key){ .remote = endpoint_of(OLD), .local = endpoint_of(CLIENT) };
+	assert_int_equal(tables_get_flow(&tables, &key, &flow), 0);
+	flow.flags |= TCPMIG_FLOW_FIN_OUT;
+	assert_int_equal(tables_del_flow(&tables, &key), 0); /* or it is remembered without */
+	assert_int_equal(tables_set_flow(&tables, &key, &flow), 0);
 	assert_true(flow_stays(CLIENT));
+	assert_int_equal(sends(NEW, CLIENT, TCP_DATA), NEXT); /* that way is remembered */
 	assert_int_equal(sends(CLIENT, OLD, TCP_ACK), REDIRECT);
 	assert_true(flow_goes(CLIENT));
+	packet_build(&in, TCP_DATA, &new, &key.local);
+	assert_int_equal(run_program(IN, &in, &out, 0, NULL), NEXT);
+	assert_memory_equal(in.data, out.data, in.len); /* and forgotten */
 	clear_rules();
 }
 
@@ -137,20 +166,57 @@ static void a_syn_begins_a_new_life(void **state)
 	family = 0;
 	redirect_and_talk(false);
 	assert_int_equal(sends(CLIENT, OLD, TCP_FIN), REDIRECT);
-	assert_int_equal(sends(CLIENT, OLD, TCP_ACK), REDIRECT);
+	assert_int_equal(sends(NEW, CLIENT, TCP_FIN), NEXT);
 	assert_int_equal(sends(CLIENT, OLD, TCP_SYN), REDIRECT);
 	assert_true(flow_stays(CLIENT));
 	clear_rules();
 }
 
-static void an_rst_of_the_client_ends_a_flow(void **state)
+/*
+ * A packet that we forward may be anybody's. Without the very socket an RST ends nothing, and
+ * for a connection of this host neither a FIN nor a SYN says anything.
+ */
+static void what_has_no_socket_ends_nothing(void **state)
 {
 	(void)state;
 	family = 0;
 	redirect_and_talk(false);
 	assert_int_equal(sends(CLIENT, OLD, TCP_RST), REDIRECT);
-	assert_true(flow_goes(CLIENT));
+	assert_true(flow_stays(CLIENT));
 	clear_rules();
+	for (int established_only = 0; established_only < 2; established_only++) {
+		redirect_local(established_only);
+		assert_int_equal(sends(CLIENT, OLD, TCP_RST), REDIRECT);
+		assert_int_equal(sends(CLIENT, OLD, TCP_FIN), REDIRECT);
+		assert_int_equal(sends(NEW, CLIENT, TCP_FIN), NEXT);
+		assert_int_equal(sends(CLIENT, OLD, TCP_SYN), REDIRECT);
+		assert_true(flow_stays(CLIENT));
+		clear_rules();
+	}
+}
+
+/* What this host answers to packets from nowhere: it goes where the flows go, and makes none. */
+static void an_rst_makes_no_flow(void **state)
+{
+	struct tcpmig_endpoint new, client2;
+	struct test_packet out;
+
+	(void)state;
+	for (family = 0; family < 2; family++) {
+		new = endpoint_of(NEW);
+		client2 = endpoint_of(CLIENT2);
+		hold(TCPMIG_HOLD_DROP);
+		assert_int_equal(sends(CLIENT2, OLD, TCP_RST), DROP);
+		assert_false(has_flow(CLIENT2));
+		redirect(NEW, false);
+		assert_int_equal(send_packet(CLIENT2, OLD, TCP_RST, &out), REDIRECT);
+		out.l3 = 14;
+		out.l4 = family ? 54 : 34;
+		assert_null(packet_check(&out, &client2, &new));
+		assert_false(has_flow(CLIENT2));
+		assert_false(has_wire(NEW, CLIENT2));
+		clear_rules();
+	}
 }
 
 /* Anybody can send one: it counts only where it ends a socket, and there is none here. */
@@ -205,7 +271,7 @@ static void the_cache_forgets(void **state)
 	for (family = 0; family < 2; family++) {
 		key = (struct tcpmig_flow_key){ .remote = endpoint_of(OLD),
 						.local = endpoint_of(CLIENT) };
-		redirect_and_talk(true);
+		redirect_local(true);
 		assert_int_equal(sends(CLIENT, OLD, TCP_DATA), REDIRECT); /* by the cache */
 		hold(TCPMIG_HOLD_DROP);
 		assert_int_equal(sends(CLIENT, OLD, TCP_ACK), DROP);
@@ -216,6 +282,7 @@ static void the_cache_forgets(void **state)
 		assert_int_equal(sends(CLIENT, OLD, TCP_ACK), NEXT);
 		redirect(NEW, true);
 		assert_int_equal(sends(CLIENT, OLD, TCP_DATA), REDIRECT);
+		redirect_local(true);
 		assert_int_equal(release(), 0);
 		assert_int_equal(sends(CLIENT, OLD, TCP_DATA), NEXT);
 		assert_int_equal(sends(NEW, CLIENT, TCP_DATA), NEXT);
@@ -241,7 +308,7 @@ static void the_cache_takes_nobody_for_another(void **state)
 	(void)state;
 	for (family = 0; family < 2; family++) {
 		old = endpoint_of(OLD);
-		redirect_and_talk(true);
+		redirect_local(true);
 		for (int n = 0; n < 8 * TCPMIG_CACHE_SLOTS; n++) {
 			client = client_number(n);
 			packet_build(&in, TCP_ACK, &client, &old);
@@ -256,7 +323,7 @@ static void the_cache_takes_nobody_for_another(void **state)
 /* OLD and NEW have changed places: the same two ends mean another flow out than in. */
 static void the_cache_tells_out_from_in(void **state)
 {
-	struct rules_flows flows = { .count = 1, .origin = RULES_NAMED };
+	struct rules_flows flows = { .count = 1, .origin = RULES_SOCKETS };
 	struct tcpmig_endpoint old, new, client;
 	struct tcpmig_owner to_old;
 	struct rules_outcome outcome;
@@ -269,7 +336,7 @@ static void the_cache_tells_out_from_in(void **state)
 		client = endpoint_of(CLIENT);
 		flows.local = &client;
 		to_old = (struct tcpmig_owner){ .peer = old };
-		redirect(NEW, false);
+		redirect_local(false);
 		assert_int_equal(rules_redirect(&tables, &new, &to_old, false, &flows, &outcome),
 				 0);
 		for (int i = 0; i < 3; i++) {
@@ -510,7 +577,7 @@ static void events_tell_the_story(void **state)
 	assert_int_equal(sends(CLIENT2, OLD, TCP_SYN), REDIRECT);
 	assert_int_equal(sends(CLIENT2, OLD, TCP_DATA), REDIRECT);
 	assert_int_equal(sends(CLIENT2, OLD, TCP_FIN), REDIRECT);
-	assert_int_equal(sends(CLIENT2, OLD, TCP_ACK), REDIRECT);
+	assert_int_equal(sends(NEW, CLIENT2, TCP_FIN), NEXT);
 	assert_true(flow_goes(CLIENT2));
 	clear_rules();
 	assert_true(events_wait(e, 0, &lost) >= 0);
@@ -539,7 +606,8 @@ int main(void)
 		cmocka_unit_test(fin_both_ways_ends_a_flow),
 		cmocka_unit_test(time_wait_ends_a_flow),
 		cmocka_unit_test(a_syn_begins_a_new_life),
-		cmocka_unit_test(an_rst_of_the_client_ends_a_flow),
+		cmocka_unit_test(what_has_no_socket_ends_nothing),
+		cmocka_unit_test(an_rst_makes_no_flow),
 		cmocka_unit_test(an_rst_that_ends_no_socket_is_none),
 		cmocka_unit_test(a_held_fin_ends_nothing),
 		cmocka_unit_test(established_only_lets_a_reused_tuple_go),
