@@ -125,7 +125,8 @@ static __always_inline bool sender_ends(struct __sk_buff *skb, const struct tcpm
 		return false;
 	*ends = *like;
 	ends->remote.port = fields->dst_port;
-	ends->local.port = bpf_htons(fields->src_port);
+	/* A socket that ends with RST has given its port back already. */
+	ends->local.port = fields->src_port ? bpf_htons(fields->src_port) : like->local.port;
 	dst4 = fields->dst_ip4;
 	src4 = fields->src_ip4;
 	ends->remote.addr32[0] = fields->dst_ip6[0];

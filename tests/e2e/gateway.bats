@@ -157,6 +157,7 @@ boxes_ok() {
 @test "a smaller MTU behind the gateway: the server at NEW learns it" {
 	ways_back
 	lab spawn B "$SEQSTREAM" serve "$NEW4" "$NEW6" >/dev/null
+	wait_for 5 "the server" new_serves
 	client "$T" redirect "$OLD4" "$NEW4"
 	client "$T" redirect "$OLD6" "$NEW6"
 	boxes_talk 4
@@ -168,7 +169,46 @@ boxes_ok() {
 	lab exec B ip -6 route get fd05::11 | grep -q "mtu 1300"
 }
 
+new_serves() { lab exec B ss -Htln '( sport = :6000 )' | grep -q 6000; }
 icmp_out_seen() { [ "$(counter icmp_out_translated)" -ge 2 ]; }
+
+# One client behind the gateway sends as if it were the other.
+@test "what a client forges ends nobody's flow" {
+	ways_back
+	lab spawn B "$SEQSTREAM" serve "$NEW4" "$NEW6" >/dev/null
+	wait_for 5 "the server" new_serves
+	client "$T" redirect "$OLD4" "$NEW4"
+	client "$T" redirect "$OLD6" "$NEW6"
+	boxes_talk 5
+	mapfile -t ends < <(box_ends box1 | grep -v '\[')
+	four=()
+	for end in "${ends[@]}"; do four+=(--flow "$end"); done
+	client "$T" redirect "$OLD4" "$NEW4" "${four[@]}"
+	before=$(counter out_rewritten)
+	for end in "${ends[@]}"; do
+		for flags in R S; do
+			lab exec box2 python3 "$TOP/tests/e2e/spoof.py" "${end%:*}" "${end#*:}" 10.9.0.2 5000 $flags
+		done
+	done
+	[ "$(counter flow_over)" = 0 ]
+	[ "$(json "len([f for f in d['flows'] if f['old'] == '$OLD4' and f['state'] == 'active'])")" = 8 ]
+	boxes_ok
+	[ "$(counter out_rewritten)" -gt "$before" ]
+}
+
+# Its SYN comes with CHECKSUM_PARTIAL, and the way back to it leaves the sum to nobody.
+@test "a client's direct connection does not take the tuple of a redirected one" {
+	ways_back
+	lab spawn B python3 "$TOP/tests/e2e/echo.py" 10.9.0.3 6000 >/dev/null
+	wait_for 5 "the server" new_serves
+	client "$T" redirect "$OLD4" "$NEW4"
+	ports box1 46500 100
+	client ethtool -K box1 tx off >/dev/null
+	run lab exec box1 timeout 10 python3 "$TOP/tests/e2e/once.py" overtake 10.9.0.2 10.9.0.3
+	client ethtool -K box1 tx on >/dev/null
+	[ "$output" = refused ]
+	[ "$(counter refused_rst)" = 1 ]
+}
 
 @test "a container behind masquerade, and the host itself, at once" {
 	client nft -f - <<-'END'

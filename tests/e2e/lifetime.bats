@@ -71,6 +71,56 @@ flows_are() { [ "$(states)" = "$1" ]; }
 half_closed() { client ss -Htn state fin-wait-2 '( dport = :5000 )' | grep -q 5000; }
 came_in() { [ "$(counter in_rewritten)" -ge 6 ]; }
 
+# As in a cluster: the socket is connected to an address that only this host knows.
+@test "a connection whose socket sees another address than the wire is not swept" {
+	client sh -c 'nft add table inet lost
+		nft add chain inet lost out "{ type nat hook output priority -100; }"
+		nft add rule inet lost out ip daddr 10.9.0.100 tcp dport 5000 dnat ip to 10.9.0.2'
+	client timeout 20 python3 "$TOP/tests/e2e/once.py" wait 10.9.0.100 3>&- &
+	waiter=$!
+	wait_for 5 "a connection" connected 1
+	wait_for 5 "its flow" flows_are "['active']"
+	client "$T" gc | grep -qx 'removed 0 flows'
+	client pkill -f "once.py wait"
+	run ! wait $waiter
+	wait_for 3 "the end" flows_are "['over']"
+}
+
+@test "a named connection that is idle and has a socket is not swept" {
+	client "$T" release 10.9.0.2:5000
+	client timeout 20 python3 "$TOP/tests/e2e/once.py" wait fd09::2 3>&- &
+	waiter=$!
+	wait_for 5 "a connection" connected 1
+	end=$(client ss -Htn '( dport = :5000 )' | awk '{ print $4 }')
+	client "$T" release '[fd09::2]:5000'
+	client "$T" redirect '[fd09::2]:5000' '[fd09::3]:6000' --flow "$end"
+	idle() { client "$T" gc --idle 1 | grep -qx 'removed 1 flow'; }
+	run ! wait_for 3 "it to be swept" idle
+	[ "$(states)" = "['active']" ]
+	client pkill -f "once.py wait"
+	run ! wait $waiter
+}
+
+@test "what this host answers to packets from nowhere makes no flow" {
+	client "$T" release 10.9.0.2:5000
+	client "$T" hold 10.9.0.2:5000
+	for port in $(seq 30000 30019); do
+		lab exec A python3 "$TOP/tests/e2e/spoof.py" 10.9.0.2 5000 10.9.0.1 "$port" A
+	done
+	wait_for 3 "the answers" answered
+	[ "$(states)" = "[]" ]
+}
+answered() { [ "$(counter held_dropped)" -ge 20 ]; }
+
+@test "a hold of a later move that ended by itself leaves nothing behind" {
+	client "$T" hold 10.9.0.2:5000 --max 1
+	over() { [ "$(json "[r['state'] for r in d['rules']]")" = "['active', 'active']" ]; }
+	wait_for 3 "the end of the hold" over
+	before=$(counter held_expired)
+	talk_once close 10.9.0.2
+	[ "$(counter held_expired)" = "$before" ]
+}
+
 @test "a connection that lives is not swept, one whose RST was lost is" {
 	client sh -c 'nft add table inet lost
 		nft add chain inet lost out "{ type filter hook output priority 0; }"

@@ -3,7 +3,7 @@
 
 close, reset, abort, half, wait: connect to port 5000 of each ADDR, talk, and end so: by FIN,
 by RST, by an RST of the server, by FIN while the server has something to say, never. clash OLD NEW: to port 6000 of NEW, then from the same
-port to port 5000 of OLD; prints how that went."""
+port to port 5000 of OLD; overtake OLD NEW: the other way round. Both print how that went."""
 import socket
 import struct
 import sys
@@ -64,9 +64,27 @@ def clash(old, new):
     print("connected")
 
 
+def overtake(old, new):
+    first = reusable(old)
+    first.connect((old, 5000))
+    ask(first, b"hello")
+    direct = reusable(new)
+    direct.bind(first.getsockname())
+    start = time.monotonic()
+    try:
+        direct.connect((new, 6000))
+    except ConnectionRefusedError:
+        ask(first, b"still there")
+        print("refused" if time.monotonic() - start < 0.9 else "refused late")
+        return
+    print("connected")
+
+
 how, addrs = sys.argv[1], sys.argv[2:]
 if how == "clash":
     clash(*addrs)
+elif how == "overtake":
+    overtake(*addrs)
 else:
     open_ones = [talk(how, addr) for addr in addrs]
     if how == "wait":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """One TCP segment that no socket sends: spoof.py ADDR PORT TO PORT FLAGS (letters of F, S, R,
-P, A), with a sequence number that fits nothing. IPv4, checksum right."""
+P, A), with a sequence number that fits nothing. IPv4, checksum right. ADDR may be another
+host's."""
 import socket
 import struct
 import sys
@@ -20,5 +21,6 @@ total = sum(words)
 while total >> 16:
     total = (total & 0xFFFF) + (total >> 16)
 with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+    raw.setsockopt(socket.SOL_IP, 19, 1)  # IP_TRANSPARENT
     raw.bind((addr, 0))
     raw.sendto(tcp(~total & 0xFFFF), (to, 0))
