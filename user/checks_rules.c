@@ -128,8 +128,10 @@ static void check_neighbour(const struct path *p)
 	if (p->old_if < 0 || !p->on_link || tables_get_iface(p->t, p->old_if, &iface) ||
 	    netlink_resolves_neighbours(p->old_if) <= 0 || neigh_get(&n))
 		return;
+	/* Without an owner yet, nothing is to leave. */
 	fine = n.state & (NUD_PERMANENT | NUD_NOARP) ||
-	       (p->rule->established_only && n.state & NEIGH_VALID);
+	       (p->rule->established_only && n.state & NEIGH_VALID) ||
+	       (p->rule->state == TCPMIG_HELD && !p->owner);
 	findings_add(p->f, "neighbour", fine ? FINDING_OK : FINDING_WARN,
 		     "%s: neighbour entry on %s: %s%s", p->old, name_of(p->old_if, name),
 		     entry_kind(&n), fine ? "" : "; if it dies its packets stay here");

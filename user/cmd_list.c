@@ -17,11 +17,14 @@
 #include "session.h"
 
 /**
- * struct listing - everything that list shows, read under the lock.
+ * struct listing - everything that list shows; all but the flows is read under the lock.
+ * @of_slot:  the rule of each slot, or NULL
  * @flows_of: known flows, by slot
+ * @flows:    NULL unless they are to be shown: a million of them take more than 1 GB
  */
 struct listing {
 	struct rules_view rules[TCPMIG_RULES_MAX];
+	const struct rules_view *of_slot[TCPMIG_RULES_MAX];
 	size_t n_rules;
 	size_t flows_of[TCPMIG_RULES_MAX];
 	struct tcpmig_rule_stats stats[TCPMIG_RULES_MAX];
@@ -34,11 +37,10 @@ struct listing {
 
 static const struct rules_view *rule_of_ref(const struct listing *l, __u32 ref)
 {
-	for (size_t i = 0; i < l->n_rules; i++) {
-		if (l->rules[i].ref == ref)
-			return &l->rules[i];
-	}
-	return NULL;
+	__u32 slot = tcpmig_ref_slot(ref);
+	const struct rules_view *rule = slot < TCPMIG_RULES_MAX ? l->of_slot[slot] : NULL;
+
+	return rule && rule->ref == ref ? rule : NULL;
 }
 
 static struct json_object *json_endpoint(const struct tcpmig_endpoint *ep)
@@ -80,6 +82,8 @@ static int add_flow(const struct tcpmig_flow_key *key, const struct tcpmig_flow 
 	if (!rule)
 		return 0;
 	l->flows_of[rule->slot]++;
+	if (!l->flows)
+		return 0;
 	json = json_object_new_object();
 	json_object_object_add(json, "client", json_endpoint(&key->local));
 	json_object_object_add(json, "old", json_endpoint(&rule->old));
@@ -171,12 +175,10 @@ static int read_tables(struct listing *l, const struct tables *t)
 
 	for (__u32 slot = 0; slot < TCPMIG_RULES_MAX; slot++) {
 		if (rules_view(t, slot, &l->rules[l->n_rules]))
-			l->n_rules++;
+			l->of_slot[slot] = &l->rules[l->n_rules++];
 	}
 	for (size_t i = 0; !err && i < l->n_rules; i++)
 		err = tables_get_stats(t, l->rules[i].slot, &l->stats[i]);
-	if (!err)
-		err = tables_each_flow(t, add_flow, l);
 	return err ? err : tables_each_iface(t, add_iface, l);
 }
 
@@ -353,10 +355,28 @@ static int print_tables(const struct listing *l)
 	else if (!status)
 		status = print_rules(l);
 	print_problems(l);
-	if (status || !log_verbosity || !json_object_array_length(l->flows))
+	if (status || !l->flows || !json_object_array_length(l->flows))
 		return status;
 	putchar('\n');
 	return print_array(l->flows, flow_columns, flow_keys, 4);
+}
+
+/* Others need not wait while what may be a million flows is read: that changes nothing. */
+static int read_session(struct listing *l, struct session *s)
+{
+	int err;
+
+	session_settle(s);
+	err = session_gc(s, GC_IDLE_DEFAULT_S, &(size_t){ 0 });
+	if (err)
+		log_note("note: flows that have ended are not removed: %s", strerror(-err));
+	l->s = s;
+	l->is_our_netns = session_is_our_netns(s);
+	err = read_tables(l, &s->tables);
+	for (size_t i = 0; l->is_our_netns && i < l->n_rules; i++)
+		checks_rule(&s->tables, &l->rules[i], &l->problems[i]);
+	session_unlock(s);
+	return err ? err : tables_each_flow(&s->tables, add_flow, l);
 }
 
 static int list(const struct globals *g)
@@ -367,19 +387,12 @@ static int list(const struct globals *g)
 
 	if (!l)
 		return log_errno(ENOMEM, "list");
-	l->flows = json_object_new_array();
+	if (g->json || log_verbosity)
+		l->flows = json_object_new_array();
 	l->interfaces = json_object_new_array();
 	err = session_open_quiet(&s, g->pin_dir);
 	if (!err) {
-		session_settle(&s);
-		err = session_gc(&s, GC_IDLE_DEFAULT_S, &(size_t){ 0 });
-		if (err)
-			log_note("note: flows that have ended are not removed: %s", strerror(-err));
-		l->s = &s;
-		l->is_our_netns = session_is_our_netns(&s);
-		err = read_tables(l, &s.tables);
-		for (size_t i = 0; l->is_our_netns && i < l->n_rules; i++)
-			checks_rule(&s.tables, &l->rules[i], &l->problems[i]);
+		err = read_session(l, &s);
 		session_close(&s);
 		status = err ? log_errno(err, "read the tables") : 0;
 	} else {

@@ -92,7 +92,7 @@ int cmd_watch(struct globals *g, const struct command *self, int argc, char **ar
 	static const struct option options[] = { ARGS_GLOBAL };
 	struct events *e;
 	struct session s;
-	int c, status = 0;
+	int c, err, status = 0;
 
 	c = args_next(g, self, argc, argv, options, &status);
 	if (c == ARGS_STOP)
@@ -101,16 +101,17 @@ int cmd_watch(struct globals *g, const struct command *self, int argc, char **ar
 		return 2;
 	if (session_open(&s, g->pin_dir))
 		return 1;
-	session_unlock(&s);
 	catch_signals();
-	e = events_open(&s.tables, print_event, g);
+	e = events_open(&s.tables, s.dir.fd, print_event, g);
+	err = errno;
+	session_unlock(&s);
 	if (e)
 		status = watch(g, &s, e);
-	else if (errno == EBUSY)
+	else if (err == EBUSY)
 		status = log_error("'%s': another 'watch' is running there; expected one at a time",
 				   g->pin_dir);
 	else
-		status = log_errno(errno, "'%s': cannot read the events", g->pin_dir);
+		status = log_errno(err, "'%s': cannot read the events", g->pin_dir);
 	events_close(e);
 	session_close(&s);
 	return status;

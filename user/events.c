@@ -5,19 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "endpoint.h"
 #include "events.h"
+#include "pindir.h"
 #include "rules.h"
 
 /**
  * struct events - a reader.
- * @lock_fd: bound to a name that only one socket can have, and that goes with us
+ * @lock_fd: of pindir_lock_reader(), or -1
  * @begun:   what came before is over: from now on @fn sees the events
  */
 struct events {
@@ -50,24 +49,6 @@ static int on_event(void *ctx, void *data, size_t size)
 	return e->fn(data, e->ctx);
 }
 
-/* Pins cannot be locked; an abstract address named after the map can, and leaves nothing. */
-static int lock_reader(const struct tables *t)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int len;
-
-	if (fd < 0)
-		return -errno;
-	len = snprintf(addr.sun_path + 1, sizeof(addr.sun_path) - 1, "tcpmig-watch-%u",
-		       tables_events_id(t));
-	if (!bind(fd, (struct sockaddr *)&addr, offsetof(struct sockaddr_un, sun_path) + 1 + len))
-		return fd;
-	len = errno == EADDRINUSE ? -EBUSY : -errno;
-	close(fd);
-	return len;
-}
-
 static __u64 lost_until_now(const struct tables *t)
 {
 	__u64 counters[TCPMIG_REASONS_COUNT];
@@ -75,7 +56,7 @@ static __u64 lost_until_now(const struct tables *t)
 	return tables_get_counters(t, counters) ? 0 : counters[TCPMIG_R_EVENT_LOST];
 }
 
-struct events *events_open(const struct tables *t,
+struct events *events_open(const struct tables *t, int dir_fd,
 			   int (*fn)(const struct tcpmig_event *event, void *ctx), void *ctx)
 {
 	struct events *e = calloc(1, sizeof(*e));
@@ -83,9 +64,10 @@ struct events *events_open(const struct tables *t,
 
 	if (!e)
 		return NULL;
-	*e = (struct events){ .tables = t, .fn = fn, .ctx = ctx };
-	e->lock_fd = lock_reader(t);
-	err = e->lock_fd < 0 ? e->lock_fd : 0;
+	*e = (struct events){ .tables = t, .lock_fd = -1, .fn = fn, .ctx = ctx };
+	if (dir_fd >= 0)
+		e->lock_fd = pindir_lock_reader(dir_fd);
+	err = dir_fd >= 0 && e->lock_fd < 0 ? e->lock_fd : 0;
 	if (!err) {
 		e->ring = ring_buffer__new(tables_events_fd(t), on_event, e, NULL);
 		err = e->ring ? 0 : -errno;

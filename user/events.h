@@ -12,11 +12,12 @@ struct events;
 
 /**
  * events_open() - begin to read. What was sent before is not seen.
- * @fn: called for each event by events_wait(); not 0 ends that
+ * @dir_fd: pin directory, locked by the caller; -1: there is none, and nobody else is kept out
+ * @fn:     called for each event by events_wait(); not 0 ends that
  * Return: reader, to be closed by events_close(); or NULL and errno; EBUSY: somebody else
  * reads (an event is given to one reader only).
  */
-struct events *events_open(const struct tables *t,
+struct events *events_open(const struct tables *t, int dir_fd,
 			   int (*fn)(const struct tcpmig_event *event, void *ctx), void *ctx);
 
 /**

@@ -20,11 +20,13 @@ static const __u8 dummy[NEIGH_LLADDR_LEN] = { 0x02, 't', 'c', 'p', 'm', 'g' };
 /**
  * struct need - an address that rules have as OLD and that is on an attached link.
  * @yields: all its rules are for established connections only
+ * @held:   all its rules hold OLD itself: nothing leaves until somebody says where to
  * @asked:  only an answer can tell
  */
 struct need {
 	struct neigh entry;
 	bool yields;
+	bool held;
 	bool asked;
 };
 
@@ -93,12 +95,14 @@ static int link_of(const struct tables *t, const struct tcpmig_endpoint *old)
 
 static int add_need(struct needs *needs, const struct rules_view *rule)
 {
+	bool held = rule->state == TCPMIG_HELD && endpoint_same(&rule->cur, &rule->old);
 	struct need *need = need_of_addr(needs, &rule->old);
 	struct need *grown;
 	int ifindex;
 
 	if (need) {
 		need->yields &= rule->established_only;
+		need->held &= held;
 		return 0;
 	}
 	ifindex = link_of(needs->t, &rule->old);
@@ -109,7 +113,7 @@ static int add_need(struct needs *needs, const struct rules_view *rule)
 		return -ENOMEM;
 	needs->list = grown;
 	need = &grown[needs->count++];
-	*need = (struct need){ .yields = rule->established_only };
+	*need = (struct need){ .yields = rule->established_only, .held = held };
 	need->entry = (struct neigh){ .addr = rule->old, .ifindex = ifindex };
 	need->entry.addr.port = 0;
 	return 0;
@@ -179,6 +183,20 @@ static int begin(struct needs *needs, struct need *need)
 	return 0;
 }
 
+/* While held there is none: when the hold ends by itself, nobody is there to remove it. */
+static int dummy_for(struct needs *needs, struct need *need)
+{
+	const struct neigh *n = &need->entry;
+	bool there = neighbours_is_ours(n) && neighbours_is_dummy(n);
+
+	if (there == !need->held)
+		return 0;
+	if (!need->held)
+		return pin(needs, need, dummy);
+	needs->outcome->removed++;
+	return forget(n);
+}
+
 /* Whoever answers for an OLD that yields gets its packets, by an entry of the kernel's own. */
 static int finish(struct needs *needs, struct need *need, const struct link_question *q)
 {
@@ -187,8 +205,7 @@ static int finish(struct needs *needs, struct need *need, const struct link_ques
 	if (q->answered && !need->yields)
 		return pin(needs, need, q->lladdr);
 	if (!q->answered)
-		return neighbours_is_ours(n) && neighbours_is_dummy(n) ? 0
-								       : pin(needs, need, dummy);
+		return dummy_for(needs, need);
 	if (!neighbours_is_ours(n))
 		return 0;
 	needs->outcome->removed++;

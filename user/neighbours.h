@@ -28,7 +28,8 @@ struct neighbours_outcome {
  *
  * OLD counts if the route to it has no gateway and leaves by an attached Ethernet
  * device with ARP. Waits up to 250 ms for hosts that the kernel does not know, 100 ms
- * for those that did not answer before. With rules for established connections only an entry is
+ * for those that did not answer before. While OLD itself is held and does not answer there is
+ * none: a hold ends without a command. With rules for established connections only an entry is
  * made only while nobody answers for OLD: new connections go there, to whoever has the address by
  * then. An entry that is permanent (or noarp) and not ours is never touched. One with a real
  * address that is no longer needed becomes an ordinary one. Return: 0 or -errno; then the next call

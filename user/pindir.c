@@ -19,6 +19,8 @@
 #define LOCK_RETRY_MS 20
 /* An empty directory in the pin directory that says: this bpffs was mounted by attach. */
 #define MOUNTED_MARKER "mounted_by_attach"
+/* Another, that whoever reads the events has locked. */
+#define READER_LOCK "tcpmig_watch"
 
 static bool is_bpffs(const char *path)
 {
@@ -154,9 +156,20 @@ void pindir_unlock(struct pindir *dir)
 	flock(dir->fd, LOCK_UN);
 }
 
-bool pindir_is_gone(const struct pindir *dir)
+int pindir_lock_reader(int dir_fd)
 {
-	return !still_there(dir);
+	int fd, err;
+
+	if (mkdirat(dir_fd, READER_LOCK, 0700) && errno != EEXIST)
+		return -errno;
+	fd = openat(dir_fd, READER_LOCK, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return fd;
+	err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	close(fd);
+	return err;
 }
 
 /*
@@ -179,9 +192,11 @@ static bool only_entry(const char *path, const char *name)
 int pindir_remove(struct pindir *dir)
 {
 	const char *name = name_in_default_bpffs(dir->path);
-	bool ours = name && !faccessat(dir->fd, MOUNTED_MARKER, F_OK, 0) &&
-		    only_entry(dir->path, MOUNTED_MARKER) && only_entry(PINDIR_BPFFS, name);
+	bool ours;
 
+	unlinkat(dir->fd, READER_LOCK, AT_REMOVEDIR); /* what it cannot remove, rmdir() tells of */
+	ours = name && !faccessat(dir->fd, MOUNTED_MARKER, F_OK, 0) &&
+	       only_entry(dir->path, MOUNTED_MARKER) && only_entry(PINDIR_BPFFS, name);
 	if (ours) {
 		pindir_close(dir); /* or it is busy */
 		if (!umount2(PINDIR_BPFFS, 0))

@@ -40,8 +40,12 @@ void pindir_close(struct pindir *dir);
 /** pindir_unlock() - others may lock it; the directory stays open. */
 void pindir_unlock(struct pindir *dir);
 
-/** pindir_is_gone() - has somebody removed the open directory? */
-bool pindir_is_gone(const struct pindir *dir);
+/**
+ * pindir_lock_reader() - be the one who reads the events of these pins.
+ * @dir_fd: open pin directory; hold its lock, or detach may be about to remove it
+ * Return: descriptor, whose closing gives the place up; -EBUSY: somebody else has it; -errno.
+ */
+int pindir_lock_reader(int dir_fd);
 
 /**
  * pindir_remove() - remove the directory if nothing is in it; unmount the bpffs if we

@@ -82,7 +82,15 @@ void session_unlock(struct session *s)
 
 bool session_is_gone(const struct session *s)
 {
-	return pindir_is_gone(&s->dir);
+	struct tables now;
+	bool same;
+	int err = tables_open(&now, s->dir.fd);
+
+	if (err) /* ones of another version are not ours either; want of memory says nothing */
+		return err == -ENOENT || err == -EPROTO;
+	same = tables_events_id(&now) == tables_events_id(&s->tables);
+	tables_close(&now);
+	return !same;
 }
 
 bool session_is_our_netns(const struct session *s)

@@ -28,7 +28,7 @@ void session_close(struct session *s);
 /** session_unlock() - other commands may go on; @s is for reading only from now on. */
 void session_unlock(struct session *s);
 
-/** session_is_gone() - has the last detach removed the pin directory? */
+/** session_is_gone() - has a detach removed these pins, even if others are there by now? */
 bool session_is_gone(const struct session *s);
 
 /**

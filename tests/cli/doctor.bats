@@ -93,7 +93,7 @@ other_tcx() { client "$TOP/build/tests/e2e/tcprog" "$FOREIGN" "$1" eth0 "$2" "$3
 		"hook ok eth0 ingress: only tcpmig_ingress" "hook ok eth0 egress: only tcpmig_egress" \
 		"old_route ok 10.9.0.2:5000: leaves by eth0, no gateway" \
 		"neighbour ok 10.9.0.2:5000: neighbour entry on eth0: ours, a dummy" \
-		"neighbour ok [fd09::2]:5000: neighbour entry on eth0: ours, a dummy" \
+		"neighbour ok [fd09::2]:5000: neighbour entry on eth0: none: it does not answer" \
 		"new_route ok 10.9.0.2:5000: 10.9.0.3:6000 is reached by eth0"
 }
 

@@ -189,13 +189,45 @@ nothing_of_ours_at() {
 }
 
 @test "a hold that ended by itself: list removes the entry" {
-	power A down
 	client "$T" hold "$OLD4" --max 1
-	is_ours 10.9.0.2
+	is_ours 10.9.0.2 "$(mac_of A)"
 	sleep 1.1 # the hold
-	is_ours 10.9.0.2
+	is_ours 10.9.0.2 "$(mac_of A)"
 	client "$T" list
-	[ -z "$(entry 10.9.0.2)" ]
+	nothing_of_ours_at 10.9.0.2
+}
+
+# No command is there when it ends, so nothing may be left that keeps the host from A.
+@test "a hold of a dead A that ended by itself keeps nobody from A" {
+	lab spawn A "$SEQSTREAM" serve 10.9.0.2:5001 '[fd09::2]:5001'
+	power A down
+	forget_A
+	client "$T" redirect "$OLD4" "$NEW4"
+	is_ours 10.9.0.2 $DUMMY
+	client "$T" release "$OLD4"
+	client "$T" hold "$OLD4" --max 2
+	client "$T" hold "$OLD6" --max 2
+	nothing_is_ours
+	[ -z "$(problems)" ]
+	power A up
+	wait_for 2 "A while it is held" ask 10.9.0.2:5001
+	ask '[fd09::2]:5001'
+	sleep 2 # the hold
+	ask 10.9.0.2:5001
+	ask '[fd09::2]:5001'
+}
+
+@test "the dummy comes with the redirect, and is gone while OLD is but held" {
+	power A down
+	client "$T" hold 10.9.0.2:5001 --max 60
+	nothing_is_ours
+	client "$T" redirect "$OLD4" "$NEW4"
+	is_ours 10.9.0.2 $DUMMY
+	client "$T" release "$OLD4"
+	nothing_is_ours
+	client "$T" redirect "$OLD4" "$NEW4"
+	client "$T" hold "$OLD4" # to move on
+	is_ours 10.9.0.2 $DUMMY
 }
 
 @test "killed at any moment: the next command puts the entry right" {

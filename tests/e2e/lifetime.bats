@@ -208,6 +208,57 @@ watching() { client pgrep -f "$T watch" >/dev/null; }
 	grep -q "nothing is attached any more" "$BATS_TEST_TMPDIR/text"
 }
 
+# A bpffs root stays, and so does a directory with somebody else's pins.
+@test "watch ends where the pin directory stays, or was made anew, too" {
+	client mkdir "$DEFAULT_PINS/others"
+	client timeout 20 "$T" watch >"$BATS_TEST_TMPDIR/text" 2>&1 3>&- &
+	wait_for 3 "the heading" grep -q '^TIME' "$BATS_TEST_TMPDIR/text"
+	client "$T" detach --all
+	wait $!
+	grep -q "nothing is attached any more" "$BATS_TEST_TMPDIR/text"
+	[ "$(client ls "$DEFAULT_PINS")" = others ]
+	client rmdir "$DEFAULT_PINS/others" "$DEFAULT_PINS"
+	client "$T" --pin-dir /sys/fs/bpf attach eth0
+	client timeout 20 "$T" watch --pin-dir /sys/fs/bpf >"$BATS_TEST_TMPDIR/text" 2>&1 3>&- &
+	watcher=$!
+	wait_for 3 "the heading" grep -q '^TIME' "$BATS_TEST_TMPDIR/text"
+	client pkill -STOP -x tcpmig-bpf
+	client "$T" --pin-dir /sys/fs/bpf detach --all
+	client "$T" --pin-dir /sys/fs/bpf attach eth0
+	client pkill -CONT -x tcpmig-bpf
+	wait $watcher
+	grep -q "nothing is attached any more" "$BATS_TEST_TMPDIR/text"
+	client "$T" --pin-dir /sys/fs/bpf detach --all
+	run ! client sh -c 'ls /sys/fs/bpf | grep -v "[.]debug$"'
+}
+
+@test "watch: nobody but its user can keep it out, a kill leaves nothing in the way" {
+	id=$(client bpftool -j map show pinned "$DEFAULT_PINS/tcpmig_events" |
+		python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')
+	client setpriv --reuid 65534 --regid 65534 --clear-groups timeout 20 python3 -c "import socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind('\0tcpmig-watch-$id') # the lock that there once was
+time.sleep(20)" 3>&- &
+	squatter=$!
+	wait_for 3 "the name" bound
+	run ! client setpriv --reuid 65534 --regid 65534 --clear-groups flock -n "$DEFAULT_PINS/tcpmig_watch" true
+	for signal in KILL TERM; do
+		client timeout 20 "$T" watch >"$BATS_TEST_TMPDIR/text" 2>&1 3>&- &
+		watcher=$!
+		wait_for 3 "the heading" grep -q '^TIME' "$BATS_TEST_TMPDIR/text"
+		run --separate-stderr client "$T" watch
+		check_failure 1 "another 'watch'"
+		client pkill -$signal -x tcpmig-bpf
+		wait $watcher || [ $signal = KILL ]
+	done
+	client pkill -f tcpmig-watch-
+	run ! wait $squatter
+	client "$T" detach --all
+	run ! client ls "$DEFAULT_PINS"
+}
+
+bound() { client grep -q tcpmig-watch- /proc/net/unix; }
+
 @test "list says how old a rule is" {
 	[ "$(json "0 <= d['rules'][0]['state_ms'] <= d['rules'][0]['age_ms'] < 60000")" = True ]
 	client "$T" list | grep -q AGE
