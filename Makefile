@@ -146,10 +146,10 @@ $(B)/tests/bench/datapath: $(B)/datapath.skel.h tests/bpf/packet.c
 $(B)/tests/bench/datapath: HELPERS := tests/bpf/packet.c
 
 # A test is one file, plus what its folder shares (HELPERS).
-$(BPF_TESTS): HELPERS := $(addprefix tests/bpf/,packet.c fixture.c rows.c)
-$(BPF_TESTS): $(addprefix tests/bpf/,packet.c fixture.c rows.c)
+$(BPF_TESTS): HELPERS := $(addprefix tests/bpf/,packet.c fixture.c rows.c kernel.c)
+$(BPF_TESTS): $(addprefix tests/bpf/,packet.c fixture.c rows.c kernel.c)
 
-RANDOM_HELPERS := $(addprefix tests/bpf/,model.c model_bytes.c model_parse.c gen.c gen_build.c world.c world_sockets.c)
+RANDOM_HELPERS := $(addprefix tests/bpf/,model.c model_bytes.c model_parse.c gen.c gen_build.c world.c world_sockets.c kernel.c)
 $(B)/tests/bpf/test_random: HELPERS := $(RANDOM_HELPERS)
 $(B)/tests/bpf/test_random: $(RANDOM_HELPERS)
 $(B)/tests/bpf/test_nonlinear: HELPERS := $(RANDOM_HELPERS) tests/bpf/tap.c
