@@ -156,10 +156,10 @@ $(B)/tests/other-layout:
 	+$(Q)$(MAKE) --no-print-directory all B=$@ CPPFLAGS='$(CPPFLAGS) -DTCPMIG_LAYOUT=99'
 
 # A test is one file, plus what its folder shares (HELPERS).
-$(BPF_TESTS): HELPERS := $(addprefix tests/bpf/,packet.c fixture.c rows.c)
-$(BPF_TESTS): $(addprefix tests/bpf/,packet.c fixture.c rows.c)
+$(BPF_TESTS): HELPERS := $(addprefix tests/bpf/,packet.c fixture.c rows.c kernel.c)
+$(BPF_TESTS): $(addprefix tests/bpf/,packet.c fixture.c rows.c kernel.c)
 
-RANDOM_HELPERS := $(addprefix tests/bpf/,model.c model_bytes.c model_parse.c gen.c gen_build.c world.c world_sockets.c)
+RANDOM_HELPERS := $(addprefix tests/bpf/,model.c model_bytes.c model_parse.c gen.c gen_build.c world.c world_sockets.c kernel.c)
 $(B)/tests/bpf/test_random: HELPERS := $(RANDOM_HELPERS)
 $(B)/tests/bpf/test_random: $(RANDOM_HELPERS)
 $(B)/tests/bpf/test_nonlinear: HELPERS := $(RANDOM_HELPERS) tests/bpf/tap.c

@@ -44,3 +44,44 @@ elapsed_ms() {
 	local now=$EPOCHREALTIME
 	echo $(((${now/./} - ${1/./}) / 1000))
 }
+
+# The mirror that the host itself uses for Debian.
+debian_mirror() {
+	local uri
+	# shellcheck disable=SC2016 # apt expands it
+	uri=$(apt-get indextargets --format '$(SITE) $(ORIGIN)' 'Created-By: Packages' |
+		awk '$2 == "Debian" { print $1; exit }')
+	[ -n "$uri" ] || die "apt knows no Debian mirror; expected one in /etc/apt/sources.list.d"
+	echo "$uri"
+}
+
+# private_apt DIR SUITE: from here on apt-get and apt-cache know only SUITE of Debian, believe
+# that nothing is installed, and keep all they need in DIR. Until APT_CONFIG is unset.
+private_apt() {
+	local dir=$1 suite=$2 mirror
+	mirror=$(debian_mirror) || return
+	mkdir -p "$dir"/{lists/partial,cache/archives/partial,parts} || return
+	: >"$dir/status"
+	cat >"$dir/parts/$suite.sources" <<-END
+		Types: deb
+		URIs: $mirror
+		Suites: $suite
+		Components: main
+		Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+	END
+	# A mirror may keep a release file past its date; its signature is checked all the same.
+	cat >"$dir/apt.conf" <<-END
+		Dir::State "$dir";
+		Dir::State::lists "$dir/lists";
+		Dir::State::status "$dir/status";
+		Dir::Cache "$dir/cache";
+		Dir::Etc::sourcelist "/dev/null";
+		Dir::Etc::sourceparts "$dir/parts";
+		Dir::Etc::preferences "/dev/null";
+		Dir::Etc::preferencesparts "/dev/null";
+		Acquire::Check-Valid-Until "false";
+		APT::Sandbox::User "root";
+	END
+	export APT_CONFIG=$dir/apt.conf
+	timeout -k 10 300 apt-get -q update
+}

@@ -9,11 +9,14 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <stdlib.h>
 
 #include "cleanup.h"
 #include "endpoint.h"
 #include "fixture.h"
+#include "kernel.h"
 #include "tcpmig.skel.h"
+#include "tcpmig_plain.skel.h"
 
 static const char *const addresses[][2] = {
 	[NOBODY] = { "203.0.113.1:1", "[2001:db8::f]:1" },
@@ -27,7 +30,10 @@ static const char *const addresses[][2] = {
 	[STRANGER] = { "10.9.0.9:5000", "[fd09::9]:5000" },
 };
 
-static struct tcpmig *skel;
+static struct tcpmig *full; /* the one of the two that is loaded */
+static struct tcpmig_plain *plain;
+static struct bpf_object *obj;
+static int prog_fds[2]; /* by enum direction */
 struct tables tables;
 int family;
 
@@ -191,13 +197,12 @@ void clear_rules(void)
 int run_program(enum direction direction, const struct test_packet *in, struct test_packet *out,
 		int flags, struct __sk_buff *ctx)
 {
-	int fd = bpf_program__fd(direction == OUT ? skel->progs.tcpmig_egress
-						  : skel->progs.tcpmig_ingress);
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = in->data, .data_size_in = in->len,
 		    .data_out = out->data, .data_size_out = sizeof(out->data), .repeat = 1,
 		    .flags = flags, .ctx_in = ctx, .ctx_size_in = ctx ? sizeof(*ctx) : 0);
 
-	assert_int_equal(bpf_prog_test_run_opts(fd, &run), 0); /* EBADMSG: wrong skb->csum */
+	assert_int_equal(bpf_prog_test_run_opts(prog_fds[direction], &run),
+			 0); /* EBADMSG: wrong skb->csum */
 	out->len = run.data_size_out;
 	return run.retval;
 }
@@ -225,14 +230,40 @@ void check_counters(const char *name, const __u64 before[], int reason, unsigned
 	}
 }
 
+static int prog_fd(const char *name)
+{
+	return bpf_program__fd(bpf_object__find_program_by_name(obj, name));
+}
+
+static int load_object(unsigned int flows_max)
+{
+	int err;
+
+	bpf_map__set_max_entries(bpf_object__find_map_by_name(obj, "tcpmig_flows"), flows_max);
+	err = full ? tcpmig__load(full) : tcpmig_plain__load(plain);
+	if (err)
+		return -1;
+	prog_fds[OUT] = prog_fd("tcpmig_egress");
+	prog_fds[IN] = prog_fd("tcpmig_ingress");
+	return tables_of_object(&tables, obj);
+}
+
 int load_with(__u64 linger_ns, unsigned int flows_max)
 {
-	skel = tcpmig__open();
-	if (!skel)
-		return -1;
-	skel->rodata->linger_ns = linger_ns;
-	bpf_map__set_max_entries(skel->maps.tcpmig_flows, flows_max);
-	return tcpmig__load(skel) ? -1 : tables_of_object(&tables, skel->obj);
+	if (kernel_shows_skb() && !getenv("TCPMIG_PLAIN")) {
+		full = tcpmig__open();
+		if (!full)
+			return -1;
+		full->rodata->linger_ns = linger_ns;
+		obj = full->obj;
+	} else {
+		plain = tcpmig_plain__open();
+		if (!plain)
+			return -1;
+		plain->rodata->linger_ns = linger_ns;
+		obj = plain->obj;
+	}
+	return load_object(flows_max);
 }
 
 int load(void **state)
@@ -245,6 +276,7 @@ int unload(void **state)
 {
 	(void)state;
 	tables_close(&tables);
-	tcpmig__destroy(skel);
+	tcpmig__destroy(full);
+	tcpmig_plain__destroy(plain);
 	return 0;
 }

@@ -102,7 +102,10 @@ void check_counters(const char *name, const __u64 before[], int reason, unsigned
 /** load_with() - as load(), but ended flows linger and the table is filled sooner. */
 int load_with(__u64 linger_ns, unsigned int flows_max);
 
-/* For cmocka: set-up and tear-down of a group. */
+/*
+ * For cmocka: set-up and tear-down of a group. The build is the one that this kernel must take;
+ * TCPMIG_PLAIN in the environment: the plain one.
+ */
 int load(void **state);
 int unload(void **state);
 

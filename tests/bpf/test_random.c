@@ -261,8 +261,10 @@ static int print_coverage(const struct campaign *c)
 {
 	int missing = 0;
 
-	printf("# %s: %lu packets, %lu runs, %lu refused by the kernel, sums verified %lu times\n",
-	       c->name, c->number, c->runs, c->refused, c->sums_checked);
+	printf("# %s, %s build: %lu packets, %lu runs, %lu refused by the kernel, sums verified "
+	       "%lu times\n",
+	       c->name, c->world.plain ? "plain" : "full", c->number, c->runs, c->refused,
+	       c->sums_checked);
 	printf("# %-34s %9s %9s %9s %9s %9s\n", "class", "passed", "rewritten", "dropped",
 	       "swallowed", "refused");
 	for (int i = 0; i <= GEN_FEATURES_COUNT; i++) {

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "endpoint.h"
+#include "kernel.h"
 #include "rules.h"
 #include "tcpmig.skel.h"
 #include "tcpmig_plain.skel.h"
@@ -60,6 +61,7 @@ int world_open(struct world *w, unsigned int l2_len, bool plain)
 	int err;
 
 	memset(w, 0, sizeof(*w));
+	plain |= !kernel_shows_skb();
 	w->plain = plain;
 	err = plain ? open_plain(w, l2_len) : open_full(w, l2_len);
 	if (err)

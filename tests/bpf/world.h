@@ -36,7 +36,7 @@ struct world {
 
 /**
  * world_open() - load the programs for devices with @l2_len.
- * @plain: those for a kernel that does not show skb->ip_summed
+ * @plain: those for a kernel that does not show skb->ip_summed; taken where it does not, too
  * Return: 0 or < 0.
  */
 int world_open(struct world *w, unsigned int l2_len, bool plain);

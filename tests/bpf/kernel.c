@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <bpf/btf.h>
+
+#include "kernel.h"
+
+bool kernel_shows_skb(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool shows = btf && btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return shows;
+}
