@@ -179,7 +179,7 @@ icmp_out_seen() { [ "$(counter icmp_out_translated)" -ge 2 ]; }
 	wait_for 5 "the server" new_serves
 	client "$T" redirect "$OLD4" "$NEW4"
 	client "$T" redirect "$OLD6" "$NEW6"
-	boxes_talk 5
+	boxes_talk 12
 	mapfile -t ends < <(box_ends box1 | grep -v '\[')
 	four=()
 	for end in "${ends[@]}"; do four+=(--flow "$end"); done
