@@ -88,10 +88,12 @@ static double median(double *v, int n)
 	return v[n / 2];
 }
 
-static void fill(size_t flows, const struct tcpmig_endpoint *a, const struct tcpmig_endpoint *b,
-		 struct tcpmig_endpoint *client)
+static void fill(size_t flows, enum rules_origin origin, const struct tcpmig_endpoint *a,
+		 const struct tcpmig_endpoint *b, struct tcpmig_endpoint *client)
 {
-	struct rules_flows list = { .local = calloc(flows, sizeof(*list.local)), .count = flows };
+	struct rules_flows list = { .local = calloc(flows, sizeof(*list.local)),
+				    .count = flows,
+				    .origin = origin };
 	struct tcpmig_owner to_a = { .peer = *a }, to_b = { .peer = *b };
 	struct rules_outcome outcome;
 	int err;
@@ -150,12 +152,30 @@ static void measure_spread(size_t flows, const struct test_packet *p_out,
 	printf("redirect_in_ns.spread.%zu %.1f\n", flows, median(in, ROUNDS) - base);
 }
 
+/* A flow that a gateway forwards is looked up for each packet that leaves. IPv4. */
+static void measure_forwarded(void)
+{
+	struct tcpmig_endpoint client, a = parse("10.9.0.2:5000"), b = parse("10.9.0.3:6000");
+	double empty[ROUNDS], out[ROUNDS];
+	struct test_packet p_out;
+
+	fill(1, RULES_NAMED, &a, &b, &client);
+	packet_build(&p_out, TCP_DATA, &client, &a);
+	for (int i = 0; i < ROUNDS; i++) {
+		empty[i] = run(skel->progs.bench_empty, &p_out, -1);
+		out[i] = run(skel->progs.bench_egress, &p_out, TCPMIG_R_OUT_REWRITTEN);
+	}
+	printf("redirect_out_ns.forwarded %.1f\n", median(out, ROUNDS) - median(empty, ROUNDS));
+	rules_release(&tables, &a);
+	rules_release(&tables, &b);
+}
+
 static void measure(size_t flows, const struct family *f)
 {
 	struct tcpmig_endpoint client, a = parse(f->a), b = parse(f->b), other = parse(f->other);
 	struct test_packet p_miss, p_out, p_in;
 
-	fill(flows, &a, &b, &client);
+	fill(flows, RULES_SOCKETS, &a, &b, &client);
 	packet_build(&p_miss, TCP_DATA, &client, &other);
 	packet_build(&p_out, TCP_DATA, &client, &a);
 	packet_build(&p_in, TCP_DATA, &b, &client);
@@ -186,7 +206,7 @@ static void measure_flip(size_t flows)
 	int err;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		fill(flows, &a, &b, &client);
+		fill(flows, RULES_SOCKETS, &a, &b, &client);
 		err = rules_arm(&tables, &a, &next, 60000, &none, &outcome);
 		start = now_us();
 		if (!err)
@@ -226,6 +246,7 @@ int main(int argc, char **argv)
 		measure(flows, &families[1]);
 		measure_flip(flows);
 	}
+	measure_forwarded();
 	tables_close(&tables);
 	datapath__destroy(skel);
 	return 0;
