@@ -49,7 +49,7 @@ int redirector_attach(struct pindir *dir, const char *ifname, enum redirector_mo
 
 /**
  * redirector_detach() - undo redirector_attach(); with the last interface the maps go too.
- * @ifname: name at the time of attach; NULL: all interfaces
+ * @ifname: its name, or the one at the time of attach; NULL: all interfaces
  * @dir:    closed if the directory is removed
  * @count:  how many interfaces were detached
  *

@@ -480,6 +480,28 @@ list_and_footprint() {
 	is_as_before
 }
 
+rename() { client sh -c "ip link set $1 down; ip link set $1 name $2; ip link set $2 up"; }
+
+@test "a renamed interface is detached by either name, a name is that of who has it now" {
+	client ip link add aa0 type veth peer name aa1
+	for name in bb0 aa0; do
+		client "$T" attach aa0
+		rename aa0 bb0
+		client "$T" detach $name
+		rename bb0 aa0
+	done
+	client "$T" attach aa0
+	rename aa0 bb0
+	rename aa1 aa0
+	client "$T" attach aa0 # was aa1
+	client "$T" detach aa0
+	[ "$(json "[i['ifindex'] for i in d['interfaces']]")" = "[$(client ip -j link show bb0 |
+		python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["ifindex"])')]" ]
+	client "$T" detach bb0
+	client ip link del bb0
+	is_as_before
+}
+
 @test "two commands at once wait for each other" {
 	client "$T" attach eth0
 	for i in $(seq 1 20); do
