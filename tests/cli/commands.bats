@@ -218,6 +218,29 @@ is_as_before() {
 	left_nothing
 }
 
+# In one step and silently, new connections would go to a server that is not there.
+@test "a rule for all that becomes one for the known connections: a note says so" {
+	client "$T" attach eth0
+	client "$T" hold 10.9.0.2:5000
+	for options in "--flow 10.9.0.1:40000" "--established-only"; do
+		# shellcheck disable=SC2086 # words
+		run --separate-stderr client "$T" redirect 10.9.0.2:5000 10.9.0.3:6000 $options
+		[ -z "$stderr" ]
+	done
+	client "$T" redirect 10.9.0.2:5000 10.9.0.3:6000 # for all
+	run --separate-stderr client "$T" redirect 10.9.0.2:5000 10.9.0.3:6000 --flow 10.9.0.1:40001 --flow 10.9.0.1:40002
+	check_failure 0 "'10.9.0.2:5000': all connections were redirected until now; 3 known ones stay so, new ones go to '10.9.0.2:5000' itself"
+	[ "$(json "d['rules'][0]['established_only']")" = True ]
+	run --separate-stderr client "$T" redirect 10.9.0.2:5000 10.9.0.3:6000
+	[ -z "$stderr" ]
+	run --separate-stderr client "$T" redirect 10.9.0.2:5000 10.9.0.4:6000 --established-only
+	check_failure 0 "all connections were redirected until now"
+	client "$T" redirect 10.9.0.2:5000 10.9.0.4:6000
+	run --separate-stderr client "$T" redirect 10.9.0.2:5000 10.9.0.2:5000 --established-only
+	[[ $stderr != *"until now"* ]]
+	left_nothing
+}
+
 # Each line: exit status | what stderr must name | arguments.
 wrong_input() {
 	cat <<'END'
