@@ -13,7 +13,7 @@
 
 /**
  * checks_kernel() - version and features, each tried rather than looked up.
- * Named kernel, bpf, jit, tcx, clsact, csum_ipv6, redirect_neigh, ring_buffer, tun, btf.
+ * Named kernel, bpf, jit, tcx, clsact, programs, csum_ipv6, redirect_neigh, ring_buffer, tun, btf.
  */
 void checks_kernel(struct findings *f);
 

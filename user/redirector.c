@@ -245,7 +245,7 @@ int redirector_attach(struct pindir *dir, const char *ifname, enum redirector_mo
 	err = l2_len < 0 ? l2_len : load(&programs, dir, l2_len, why);
 	if (err)
 		goto out;
-	*result = (struct redirector_attached){ .mode = mode };
+	*result = (struct redirector_attached){ .mode = mode, .plain = programs.plain };
 	err = tables_of_object(&t, programs.obj);
 	if (!err)
 		err = set_up_tables(&t);

@@ -25,10 +25,12 @@ const char *redirector_mode_name(int mode);
  * struct redirector_attached - what redirector_attach() did.
  * @mode:    enum tcpmig_attach_mode
  * @already: it was attached before; the programs were replaced, atomically
+ * @plain:   as in struct programs
  */
 struct redirector_attached {
 	int mode;
 	bool already;
+	bool plain;
 };
 
 /**

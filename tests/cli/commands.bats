@@ -403,6 +403,7 @@ list_and_footprint() {
 @test "attach works on a kernel without BTF" {
 	client unshare --mount --propagation private sh -ec "
 		mount -t tmpfs tmpfs /sys/kernel/btf
+		'$T' -v attach eth0 2>&1 | grep -q 'programs: the plain build'
 		'$T' attach eth0
 		'$T' detach eth0"
 	left_nothing
