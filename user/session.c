@@ -156,8 +156,12 @@ static void note_problems(const struct tables *t, const struct rules_view *rule)
 
 	checks_rule(t, rule, &f);
 	for (size_t i = 0; i < f.count; i++) {
-		/* session_owner() has spoken about the route to NEW. */
-		if (f.list[i].result == FINDING_FAIL && strcmp(f.list[i].check, "new_route"))
+		/*
+		 * session_owner() has spoken about the route to NEW, session_settle() about
+		 * neighbour entries.
+		 */
+		if (f.list[i].result != FINDING_OK && strcmp(f.list[i].check, "new_route") &&
+		    strcmp(f.list[i].check, "neighbour"))
 			log_note("note: %s; cure: %s", f.list[i].detail, f.list[i].cure);
 	}
 	findings_free(&f);

@@ -72,7 +72,7 @@ bool session_rule(const struct session *s, const struct tcpmig_endpoint *old,
 
 /**
  * session_note_path() - notes for the user what keeps the packets of the rule of @old from
- * their way: a withdrawn route, rp_filter. Silent in another network namespace.
+ * their way: a withdrawn route, rp_filter, MTU. Silent in another network namespace.
  */
 void session_note_path(const struct session *s, const struct tcpmig_endpoint *old);
 
