@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What `doctor` looks at, beside the rules (checks_rules.h). Each adds what it finds;
- * none changes anything, prints, or needs anything attached or any privilege: what
- * cannot be looked at is a finding.
+ * none changes anything (the kernel may load modules for what is tried), prints, or needs anything
+ * attached or any privilege: what cannot be looked at is a finding.
  */
 #ifndef TCPMIG_CHECKS_H
 #define TCPMIG_CHECKS_H
@@ -13,7 +13,7 @@
 
 /**
  * checks_kernel() - version and features, each tried rather than looked up.
- * Named kernel, bpf, jit, tcx, clsact, csum_ipv6, redirect_neigh, ring_buffer, tun, btf.
+ * Named kernel, bpf, jit, tcx, clsact, programs, csum_ipv6, redirect_neigh, ring_buffer, tun, btf.
  */
 void checks_kernel(struct findings *f);
 

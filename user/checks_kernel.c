@@ -3,6 +3,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/ethernet.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "checks.h"
 #include "cleanup.h"
 #include "hook_query.h"
+#include "programs.h"
 
 /* Newer than the headers of Debian 12. */
 #define CSUM_PSEUDO_HDR (1 << 4)
@@ -156,12 +158,43 @@ static int try_csum_ipv6(void)
 	return (int)opts.retval;
 }
 
-static void check_csum_ipv6(struct findings *f)
+/* As attach loads them, but for the room in the maps. Return: is it the plain build? */
+static bool check_programs(struct findings *f)
+{
+	struct programs p;
+	int err = programs_load(&p, NULL, ETHER_HDR_LEN);
+	bool plain = p.plain;
+
+	programs_unload(&p);
+	if (err) {
+		findings_add(f, "programs", FINDING_FAIL, "tcpmig-bpf's own cannot be loaded (%s)",
+			     strerror(-err));
+		if (err == -EPERM)
+			findings_cure(f, "run as root, or with CAP_BPF, CAP_PERFMON and "
+					 "CAP_NET_ADMIN");
+		else
+			findings_cure(f, "'tcpmig-bpf -vv attach IFACE' says what the kernel has "
+					 "against them");
+	} else if (plain) {
+		findings_add(f, "programs", FINDING_OK,
+			     "the plain build: the kernel does not show skb->ip_summed (Linux "
+			     "6.2 with BTF does), so each packet costs some calls more");
+	} else {
+		findings_add(f, "programs", FINDING_OK,
+			     "the full build: it sees skb->ip_summed, and does the sums itself");
+	}
+	return plain;
+}
+
+/* Only the plain build needs it. */
+static void check_csum_ipv6(struct findings *f, bool plain)
 {
 	int err = try_csum_ipv6();
 
-	if (!err) {
-		findings_add(f, "csum_ipv6", FINDING_OK, "bpf_l4_csum_replace knows BPF_F_IPV6");
+	if (!err || !plain) {
+		findings_add(f, "csum_ipv6", FINDING_OK, "bpf_l4_csum_replace %s BPF_F_IPV6%s",
+			     err ? "does not know" : "knows",
+			     plain ? "" : " (the full build does not need it)");
 		return;
 	}
 	findings_add(f, "csum_ipv6", FINDING_WARN,
@@ -202,7 +235,9 @@ static void check_btf(struct findings *f)
 {
 	bool there = !access("/sys/kernel/btf/vmlinux", R_OK);
 
-	findings_add(f, "btf", FINDING_OK, "%s (not needed)", there ? "there" : "not there");
+	findings_add(f, "btf", FINDING_OK, "%s",
+		     there ? "there: the full build of the programs needs it"
+			   : "not there: the plain build of the programs does without");
 }
 
 void checks_kernel(struct findings *f)
@@ -215,7 +250,7 @@ void checks_kernel(struct findings *f)
 		check_jit(f, prog_fd);
 		has_tcx = check_tcx(f);
 		check_clsact(f, prog_fd, has_tcx);
-		check_csum_ipv6(f);
+		check_csum_ipv6(f, check_programs(f));
 		check_supported(f, "redirect_neigh",
 				libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS,
 							BPF_FUNC_redirect_neigh, NULL),

@@ -164,6 +164,44 @@ static void check_new_route(const struct path *p)
 	findings_cure(p->f, "tcpmig-bpf attach %s", name);
 }
 
+/* As `ip route` wants it: where packets to OLD go now, nothing else. */
+static void cure_mtu(const struct path *p, const struct netlink_way *old, int mtu)
+{
+	const struct tcpmig_endpoint *gw = &old->gateway;
+	char name[IF_NAMESIZE], addr[INET6_ADDRSTRLEN], via[INET6_ADDRSTRLEN + 16] = "";
+
+	if (gw->family == AF_INET)
+		snprintf(via, sizeof(via), " via %s",
+			 inet_ntop(AF_INET, &gw->addr32[3], addr, sizeof(addr)));
+	else if (gw->family == AF_INET6)
+		snprintf(via, sizeof(via), " via %s%s",
+			 p->rule->old.family == AF_INET ? "inet6 " : "",
+			 inet_ntop(AF_INET6, gw->addr, addr, sizeof(addr)));
+	findings_cure(p->f, "ip route replace %s/%d%s dev %s mtu lock %d", p->old_addr,
+		      p->rule->old.family == AF_INET ? 32 : 128, via, name_of(old->ifindex, name),
+		      mtu);
+}
+
+/* bpf_redirect_neigh() looks at no MTU, and the socket knows that of the route to OLD. */
+static void check_mtu(const struct path *p)
+{
+	struct netlink_way old, new;
+
+	if (p->old_if <= 0 || !is_attached(p->t, p->old_if) || netlink_way(&p->rule->old, &old) ||
+	    netlink_way(p->owner, &new))
+		return;
+	if (new.mtu >= old.mtu) {
+		findings_add(p->f, "mtu", FINDING_OK, "%s: %d bytes, and %d on the route to %s",
+			     p->old, old.mtu, new.mtu, p->new);
+		return;
+	}
+	findings_add(p->f, "mtu", FINDING_WARN,
+		     "%s: packets may have %d bytes, but only %d on the route to %s: larger ones "
+		     "are lost, and nobody is told",
+		     p->old, old.mtu, new.mtu, p->new);
+	cure_mtu(p, &old, new.mtu);
+}
+
 static int read_rp_filter(const char *ifname)
 {
 	_cleanup_fclose_ FILE *file = NULL;
@@ -229,6 +267,7 @@ void checks_rule(const struct tables *t, const struct rules_view *rule, struct f
 	if (p.owner) {
 		check_new_route(&p);
 		check_rp_filter(&p);
+		check_mtu(&p);
 	}
 }
 

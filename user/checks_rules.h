@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Do the packets of a rule find their way? Route and neighbour of OLD, whose packets
- * must reach our hook, route of the owner, rp_filter on the way back. Changes nothing.
+ * must reach our hook, route of the owner, rp_filter on the way back, MTU. Changes nothing.
  * Callers hold the lock of the pin directory and are in the netns that it serves.
  */
 #ifndef TCPMIG_CHECKS_RULES_H
@@ -12,7 +12,7 @@
 
 /**
  * checks_rule() - add what there is to say about @rule to @f.
- * The checks are named rule, old_route, neighbour, new_route and rp_filter.
+ * The checks are named rule, old_route, neighbour, new_route, rp_filter and mtu.
  */
 void checks_rule(const struct tables *t, const struct rules_view *rule, struct findings *f);
 

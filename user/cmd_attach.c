@@ -88,5 +88,6 @@ int cmd_attach(struct globals *g, const struct command *self, int argc, char **a
 	pindir_close(&dir);
 	if (err)
 		return log_errno(err, "'%s': %s", ifname, why);
+	log_verbose("programs: the %s build", attached.plain ? "plain" : "full");
 	return report(g, ifname, &attached);
 }

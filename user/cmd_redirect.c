@@ -6,6 +6,7 @@
 
 #include "args.h"
 #include "cleanup.h"
+#include "endpoint.h"
 #include "log.h"
 #include "output.h"
 #include "session.h"
@@ -19,6 +20,16 @@ struct request {
 	struct rules_flows flows;
 	bool established_only;
 };
+
+/* Does the rule redirect new connections now, and will it not any more? */
+static bool narrows(const struct request *req, const struct session *s)
+{
+	struct rules_view rule;
+
+	return req->established_only && !endpoint_same(&req->new, &req->old) &&
+	       session_rule(s, &req->old, &rule) && !rule.established_only &&
+	       !endpoint_same(&rule.cur, &rule.old);
+}
 
 /* From what the user named, or what is connected now, and what was meanwhile. */
 static int redirect(const struct request *req, struct session *s, struct rules_outcome *outcome)
@@ -45,10 +56,16 @@ static int redirect(const struct request *req, struct session *s, struct rules_o
 }
 
 static int report(const struct globals *g, const struct request *req,
-		  const struct rules_outcome *outcome)
+		  const struct rules_outcome *outcome, bool narrowed)
 {
 	struct json_object *json;
 
+	if (narrowed)
+		log_note("note: '%s': all connections were redirected until now; %zu known one%s "
+			 "stay%s so, new ones go to '%s' itself; 'redirect' without --flow and "
+			 "--established-only redirects all",
+			 req->old_text, outcome->flows, outcome->flows == 1 ? "" : "s",
+			 outcome->flows == 1 ? "s" : "", req->old_text);
 	if (outcome->taken)
 		log_note("note: %zu of %zu flows cannot be redirected: the client has other "
 			 "connections between the same addresses",
@@ -70,10 +87,12 @@ static int run(const struct globals *g, const struct request *req)
 {
 	struct rules_outcome outcome = {};
 	struct session s;
+	bool narrowed;
 	int err;
 
 	if (session_open(&s, g->pin_dir))
 		return 1;
+	narrowed = narrows(req, &s);
 	err = redirect(req, &s, &outcome);
 	session_settle(&s);
 	if (!err)
@@ -86,7 +105,7 @@ static int run(const struct globals *g, const struct request *req)
 	if (err)
 		return log_errno(err, "'%s': cannot redirect it to '%s'", req->old_text,
 				 req->new_text);
-	return report(g, req, &outcome);
+	return report(g, req, &outcome, narrowed);
 }
 
 int cmd_redirect(struct globals *g, const struct command *self, int argc, char **argv)

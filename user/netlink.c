@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "endpoint.h"
 #include "netlink.h"
 
 #define REPLY_TIMEOUT_S 5
@@ -41,33 +42,64 @@ int netlink_talk(int bus, struct nlmsghdr *nlh, netlink_cb *cb, void *ctx)
 	return err;
 }
 
-struct route {
-	int ifindex;
-	bool gateway;
-};
+static int mtu_of_metrics(const struct nlattr *metrics)
+{
+	struct nlattr *attr;
+
+	mnl_attr_for_each_nested (attr, metrics) {
+		if (mnl_attr_get_type(attr) == RTAX_MTU)
+			return mnl_attr_get_u32(attr);
+	}
+	return 0;
+}
+
+static void set_addr(struct tcpmig_endpoint *ep, int family, const void *addr)
+{
+	__be32 addr4;
+
+	if (family == AF_INET6) {
+		endpoint_set6(ep, addr, 0);
+	} else if (family == AF_INET) {
+		memcpy(&addr4, addr, sizeof(addr4));
+		endpoint_set4(ep, addr4, 0);
+	}
+}
 
 static int on_route(const struct nlmsghdr *nlh, void *ctx)
 {
-	struct route *route = ctx;
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	struct netlink_way *way = ctx;
+	const struct rtvia *via;
 	struct nlattr *attr;
 
 	mnl_attr_for_each (attr, nlh, sizeof(struct rtmsg)) {
-		if (mnl_attr_get_type(attr) == RTA_OIF)
-			route->ifindex = mnl_attr_get_u32(attr);
-		if (mnl_attr_get_type(attr) == RTA_GATEWAY || mnl_attr_get_type(attr) == RTA_VIA)
-			route->gateway = true;
+		switch (mnl_attr_get_type(attr)) {
+		case RTA_OIF:
+			way->ifindex = mnl_attr_get_u32(attr);
+			break;
+		case RTA_GATEWAY:
+			set_addr(&way->gateway, rtm->rtm_family, mnl_attr_get_payload(attr));
+			break;
+		case RTA_VIA:
+			via = mnl_attr_get_payload(attr);
+			set_addr(&way->gateway, via->rtvia_family, via->rtvia_addr);
+			break;
+		case RTA_METRICS:
+			way->mtu = mtu_of_metrics(attr);
+			break;
+		}
 	}
 	return MNL_CB_STOP;
 }
 
-int netlink_route(const struct tcpmig_endpoint *to, bool *on_link)
+static int get_route(const struct tcpmig_endpoint *to, struct netlink_way *way)
 {
 	char buf[256];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct route route = {};
 	struct rtmsg *rtm;
 	int err;
 
+	*way = (struct netlink_way){};
 	nlh->nlmsg_type = RTM_GETROUTE;
 	nlh->nlmsg_flags = NLM_F_REQUEST;
 	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
@@ -79,17 +111,28 @@ int netlink_route(const struct tcpmig_endpoint *to, bool *on_link)
 		rtm->rtm_dst_len = 128;
 		mnl_attr_put(nlh, RTA_DST, sizeof(to->addr), to->addr);
 	}
-	err = netlink_talk(NETLINK_ROUTE, nlh, on_route, &route);
+	err = netlink_talk(NETLINK_ROUTE, nlh, on_route, way);
+	if (err)
+		return err;
+	return way->ifindex > 0 ? 0 : -ENETUNREACH;
+}
+
+int netlink_route(const struct tcpmig_endpoint *to, bool *on_link)
+{
+	struct netlink_way way;
+	int err = get_route(to, &way);
+
 	if (err)
 		return err;
 	if (on_link)
-		*on_link = !route.gateway;
-	return route.ifindex > 0 ? route.ifindex : -ENETUNREACH;
+		*on_link = !way.gateway.family;
+	return way.ifindex;
 }
 
 struct link {
 	int master;
 	int lower;
+	int mtu;
 	bool elsewhere; /* @lower is an index in another namespace */
 	bool resolves;
 };
@@ -106,6 +149,8 @@ static int on_link(const struct nlmsghdr *nlh, void *ctx)
 			link->master = mnl_attr_get_u32(attr);
 		if (mnl_attr_get_type(attr) == IFLA_LINK)
 			link->lower = mnl_attr_get_u32(attr);
+		if (mnl_attr_get_type(attr) == IFLA_MTU)
+			link->mtu = mnl_attr_get_u32(attr);
 		if (mnl_attr_get_type(attr) == IFLA_LINK_NETNSID)
 			link->elsewhere = true;
 	}
@@ -132,6 +177,18 @@ int netlink_link(int ifindex, int *master, int *lower)
 
 	*master = link.master;
 	*lower = link.elsewhere ? 0 : link.lower;
+	return err;
+}
+
+int netlink_way(const struct tcpmig_endpoint *to, struct netlink_way *way)
+{
+	struct link link = {};
+	int err = get_route(to, way);
+
+	if (!err && !way->mtu) {
+		err = get_link(way->ifindex, &link);
+		way->mtu = link.mtu;
+	}
 	return err;
 }
 

@@ -30,6 +30,20 @@ int netlink_talk(int bus, struct nlmsghdr *nlh, netlink_cb *cb, void *ctx);
 int netlink_route(const struct tcpmig_endpoint *to, bool *on_link);
 
 /**
+ * struct netlink_way - the way by which packets leave.
+ * @mtu:     of the route, as given or learned, else of the device
+ * @gateway: next hop, without a port; its family is 0 if there is none
+ */
+struct netlink_way {
+	int ifindex;
+	int mtu;
+	struct tcpmig_endpoint gateway;
+};
+
+/** netlink_way() - as netlink_route(), with all of struct netlink_way. Return: 0 or -errno. */
+int netlink_way(const struct tcpmig_endpoint *to, struct netlink_way *way);
+
+/**
  * netlink_link() - what @ifindex is stacked on, and what is stacked on it.
  * @master: bridge, bond or VRF that it is a port of; 0: none
  * @lower:  device that it is made on (VLAN, macvlan), in this namespace; 0: none

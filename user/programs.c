@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "cleanup.h"
 #include "programs.h"
 #include "tables.h"
 #include "tcpmig.skel.h"
@@ -47,9 +48,20 @@ static int prog_fd(const struct programs *p, const char *name)
 	return bpf_program__fd(bpf_object__find_program_by_name(p->obj, name));
 }
 
+/* Of the large maps. Nobody will use them. */
+static int make_small(struct bpf_object *obj)
+{
+	static const char *const large[] = { "tcpmig_flows", "tcpmig_wires" };
+	int err = 0;
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(large); i++)
+		err = bpf_map__set_max_entries(bpf_object__find_map_by_name(obj, large[i]), 1);
+	return err;
+}
+
 static int load(struct programs *p, const char *dir)
 {
-	int err = dir ? tables_set_pin_paths(p->obj, dir) : 0;
+	int err = dir ? tables_set_pin_paths(p->obj, dir) : make_small(p->obj);
 
 	if (!err)
 		err = p->plain ? tcpmig_plain__load(p->skel) : tcpmig__load(p->skel);

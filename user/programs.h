@@ -24,7 +24,8 @@ struct programs {
 /**
  * programs_load() - load them, with the maps that are pinned in a directory, or new ones.
  * @p:      to fill; programs_unload() it
- * @dir:    pin directory, where the maps are or will be; NULL: pin nothing
+ * @dir:    pin directory, where the maps are or will be; NULL: only to see whether it can be
+ *          done: nothing is pinned, and the maps have next to no room
  * @l2_len: bytes before the network header, 14 or 0
  *
  * Takes the programs that the kernel can best do with.

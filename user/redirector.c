@@ -245,7 +245,7 @@ int redirector_attach(struct pindir *dir, const char *ifname, enum redirector_mo
 	err = l2_len < 0 ? l2_len : load(&programs, dir, l2_len, why);
 	if (err)
 		goto out;
-	*result = (struct redirector_attached){ .mode = mode };
+	*result = (struct redirector_attached){ .mode = mode, .plain = programs.plain };
 	err = tables_of_object(&t, programs.obj);
 	if (!err)
 		err = set_up_tables(&t);
@@ -263,12 +263,35 @@ out:
 	return err;
 }
 
+/* @ifindex: of the attached interface that has the name @ifname now; 0: none has */
 struct detaching {
 	struct tables *t;
 	const struct pindir *dir;
 	const char *ifname; /* NULL: all */
+	__u32 ifindex;
 	size_t count;
 };
+
+/*
+ * Under its name at the time of attach, too, unless that is another attached one's by now;
+ * one that is gone has no other name.
+ */
+static bool is_meant(const struct detaching *d, __u32 ifindex, const struct tcpmig_iface *iface)
+{
+	char now[IF_NAMESIZE];
+
+	if (!d->ifname || ifindex == d->ifindex)
+		return true;
+	return !strcmp(d->ifname, iface->name) && (!d->ifindex || !if_indextoname(ifindex, now));
+}
+
+static __u32 attached_as(const struct tables *t, const char *ifname)
+{
+	__u32 ifindex = ifname ? if_nametoindex(ifname) : 0;
+	struct tcpmig_iface iface;
+
+	return ifindex && !tables_get_iface(t, ifindex, &iface) ? ifindex : 0;
+}
 
 static int detach_one(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx)
 {
@@ -276,7 +299,7 @@ static int detach_one(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx
 	struct hook hook = { .ifname = iface->name, .ifindex = ifindex, .dir_fd = d->dir->fd };
 	int err;
 
-	if (d->ifname && strcmp(d->ifname, iface->name))
+	if (!is_meant(d, ifindex, iface))
 		return 0;
 	err = neighbours_forget(ifindex);
 	if (!err)
@@ -295,6 +318,7 @@ int redirector_detach(struct pindir *dir, const char *ifname, size_t *count)
 
 	*count = 0;
 	if (!err) {
+		d.ifindex = attached_as(&t, ifname);
 		err = serves_another_netns(&t) ? -EXDEV : tables_each_iface(&t, detach_one, &d);
 		tables_close(&t);
 	} else if (err == -ENOENT) {

@@ -25,10 +25,12 @@ const char *redirector_mode_name(int mode);
  * struct redirector_attached - what redirector_attach() did.
  * @mode:    enum tcpmig_attach_mode
  * @already: it was attached before; the programs were replaced, atomically
+ * @plain:   as in struct programs
  */
 struct redirector_attached {
 	int mode;
 	bool already;
+	bool plain;
 };
 
 /**
@@ -49,7 +51,7 @@ int redirector_attach(struct pindir *dir, const char *ifname, enum redirector_mo
 
 /**
  * redirector_detach() - undo redirector_attach(); with the last interface the maps go too.
- * @ifname: name at the time of attach; NULL: all interfaces
+ * @ifname: its name, or the one at the time of attach; NULL: all interfaces
  * @dir:    closed if the directory is removed
  * @count:  how many interfaces were detached
  *

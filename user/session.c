@@ -156,21 +156,33 @@ static void note_problems(const struct tables *t, const struct rules_view *rule)
 
 	checks_rule(t, rule, &f);
 	for (size_t i = 0; i < f.count; i++) {
-		/* session_owner() has spoken about the route to NEW. */
-		if (f.list[i].result == FINDING_FAIL && strcmp(f.list[i].check, "new_route"))
+		/*
+		 * session_owner() has spoken about the route to NEW, session_settle() about
+		 * neighbour entries.
+		 */
+		if (f.list[i].result != FINDING_OK && strcmp(f.list[i].check, "new_route") &&
+		    strcmp(f.list[i].check, "neighbour"))
 			log_note("note: %s; cure: %s", f.list[i].detail, f.list[i].cure);
 	}
 	findings_free(&f);
+}
+
+bool session_rule(const struct session *s, const struct tcpmig_endpoint *old,
+		  struct rules_view *rule)
+{
+	for (__u32 slot = 0; slot < TCPMIG_RULES_MAX; slot++) {
+		if (rules_view(&s->tables, slot, rule) && endpoint_same(&rule->old, old))
+			return true;
+	}
+	return false;
 }
 
 void session_note_path(const struct session *s, const struct tcpmig_endpoint *old)
 {
 	struct rules_view rule;
 
-	for (__u32 slot = 0; session_is_our_netns(s) && slot < TCPMIG_RULES_MAX; slot++) {
-		if (rules_view(&s->tables, slot, &rule) && endpoint_same(&rule.old, old))
-			note_problems(&s->tables, &rule);
-	}
+	if (session_is_our_netns(s) && session_rule(s, old, &rule))
+		note_problems(&s->tables, &rule);
 }
 
 size_t session_direct(const struct session *s, const struct tcpmig_endpoint *old,

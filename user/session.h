@@ -66,9 +66,13 @@ void session_settle(struct session *s);
 /** session_is_our_netns() - are we in the network namespace whose interfaces are attached? */
 bool session_is_our_netns(const struct session *s);
 
+/** session_rule() - the rule of @old as it is now, in @rule. Return: is there one? */
+bool session_rule(const struct session *s, const struct tcpmig_endpoint *old,
+		  struct rules_view *rule);
+
 /**
  * session_note_path() - notes for the user what keeps the packets of the rule of @old from
- * their way: a withdrawn route, rp_filter. Silent in another network namespace.
+ * their way: a withdrawn route, rp_filter, MTU. Silent in another network namespace.
  */
 void session_note_path(const struct session *s, const struct tcpmig_endpoint *old);
 

@@ -218,6 +218,29 @@ is_as_before() {
 	left_nothing
 }
 
+# In one step and silently, new connections would go to a server that is not there.
+@test "a rule for all that becomes one for the known connections: a note says so" {
+	client "$T" attach eth0
+	client "$T" hold 10.9.0.2:5000
+	for options in "--flow 10.9.0.1:40000" "--established-only"; do
+		# shellcheck disable=SC2086 # words
+		run --separate-stderr client "$T" redirect 10.9.0.2:5000 10.9.0.3:6000 $options
+		[ -z "$stderr" ]
+	done
+	client "$T" redirect 10.9.0.2:5000 10.9.0.3:6000 # for all
+	run --separate-stderr client "$T" redirect 10.9.0.2:5000 10.9.0.3:6000 --flow 10.9.0.1:40001 --flow 10.9.0.1:40002
+	check_failure 0 "'10.9.0.2:5000': all connections were redirected until now; 3 known ones stay so, new ones go to '10.9.0.2:5000' itself"
+	[ "$(json "d['rules'][0]['established_only']")" = True ]
+	run --separate-stderr client "$T" redirect 10.9.0.2:5000 10.9.0.3:6000
+	[ -z "$stderr" ]
+	run --separate-stderr client "$T" redirect 10.9.0.2:5000 10.9.0.4:6000 --established-only
+	check_failure 0 "all connections were redirected until now"
+	client "$T" redirect 10.9.0.2:5000 10.9.0.4:6000
+	run --separate-stderr client "$T" redirect 10.9.0.2:5000 10.9.0.2:5000 --established-only
+	[[ $stderr != *"until now"* ]]
+	left_nothing
+}
+
 # Each line: exit status | what stderr must name | arguments.
 wrong_input() {
 	cat <<'END'
@@ -380,6 +403,7 @@ list_and_footprint() {
 @test "attach works on a kernel without BTF" {
 	client unshare --mount --propagation private sh -ec "
 		mount -t tmpfs tmpfs /sys/kernel/btf
+		'$T' -v attach eth0 2>&1 | grep -q 'programs: the plain build'
 		'$T' attach eth0
 		'$T' detach eth0"
 	left_nothing
@@ -477,6 +501,28 @@ list_and_footprint() {
 	client ip link del mac7
 	client ip link del br7
 	client ip link del port7
+	is_as_before
+}
+
+rename() { client sh -c "ip link set $1 down; ip link set $1 name $2; ip link set $2 up"; }
+
+@test "a renamed interface is detached by either name, a name is that of who has it now" {
+	client ip link add aa0 type veth peer name aa1
+	for name in bb0 aa0; do
+		client "$T" attach aa0
+		rename aa0 bb0
+		client "$T" detach $name
+		rename bb0 aa0
+	done
+	client "$T" attach aa0
+	rename aa0 bb0
+	rename aa1 aa0
+	client "$T" attach aa0 # was aa1
+	client "$T" detach aa0
+	[ "$(json "[i['ifindex'] for i in d['interfaces']]")" = "[$(client ip -j link show bb0 |
+		python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["ifindex"])')]" ]
+	client "$T" detach bb0
+	client ip link del bb0
 	is_as_before
 }
 

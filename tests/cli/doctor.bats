@@ -71,12 +71,13 @@ other_tcx() { client "$TOP/build/tests/e2e/tcprog" "$FOREIGN" "$1" eth0 "$2" "$3
 @test "nothing attached: nothing has failed, all that is looked at is named" {
 	doctor
 	[ "$status" = 0 ]
-	for check in kernel bpf jit tcx clsact csum_ipv6 redirect_neigh ring_buffer tun btf \
+	for check in kernel bpf jit tcx clsact programs csum_ipv6 redirect_neigh ring_buffer tun btf \
 		capabilities lockdown bpffs pin_dir criu; do
 		grep -q "^$check " <<<"$FOUND" || { echo "$check is missing"; false; }
 	done
 	found "kernel ok Linux $(uname -r)" "tcx ok there" "clsact ok there" \
 		"pin_dir ok $DEFAULT_PINS: nothing is attached" \
+		"programs ok the full build" "btf ok there: the full build" \
 		"csum_ipv6 ok" "redirect_neigh ok" "ring_buffer ok" "jit ok"
 	run client "$T" doctor
 	[ "$status" = 0 ]
@@ -275,7 +276,7 @@ other_tcx() { client "$TOP/build/tests/e2e/tcprog" "$FOREIGN" "$1" eth0 "$2" "$3
 	[ "$status" = 0 ]
 	found "bpffs warn none is mounted on /sys/fs/bpf; attach mounts one -> mount -t bpf" \
 		"tun warn /dev/net/tun cannot be opened (No such file or directory)" "-> modprobe tun" \
-		"btf ok not there (not needed)"
+		"programs ok the plain build" "btf ok not there: the plain build"
 }
 
 @test "from another network namespace" {

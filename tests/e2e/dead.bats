@@ -283,14 +283,6 @@ nothing_of_ours_at() {
 	both_ok 2
 }
 
-# problems: of the first rule, "check cure" a line. As list -j has them.
-problems() {
-	json "'\n'.join(p['check'] + ' ' + p['cure'] for r in d['rules'] for p in r['problems'])"
-}
-
-# Does what list says against them, word by word.
-cure_all() { problems | cut -d' ' -f2- | while read -r cure; do client sh -c "$cure"; done; }
-
 @test "the route to OLD is withdrawn: named with its cure, which cures" {
 	serve_and_talk 9 chat push
 	moves

@@ -51,6 +51,12 @@ teardown() {
 	done
 	client nft flush ruleset
 	client sh -c 'echo 0 >/proc/sys/net/ipv4/conf/far/rp_filter'
+	client ip route del 10.9.0.2/32 2>/dev/null || : # of one test
+	client ip -6 route del fd09::2/128 2>/dev/null || :
+	for host in client B; do
+		lab exec $host ip link set far mtu 1500
+	done
+	client ethtool -K far tso on gso on
 	e2e_teardown
 }
 
@@ -273,4 +279,44 @@ rp_filtered() { [ "$(client nstat -asz TcpExtIPReversePathFilter | awk '/Rev/ { 
 	talked
 	both_ok 3
 	[ $(($(packets far tx) - before)) -gt 100 ]
+}
+
+# Large packets from the first on: nothing that is as small as the link allows comes through.
+uploads() {
+	client timeout -s KILL 4 "$SEQSTREAM" connect "$1" 1 up >"$OUT/upload" && all_ok "$OUT/upload" 1
+}
+
+# The server answers by the other way, so it asks for packets that are too large for this one.
+@test "NEW behind a smaller MTU: named, and the cure cures connections that hang" {
+	lab spawn B "$SEQSTREAM" serve 10.9.8.3:6000 '[fd08::3]:6000'
+	client "$T" attach far
+	client ethtool -K far tso off gso off # veth lets pass what is yet to be cut
+	client "$T" redirect "$OLD4" 10.9.8.3:6000
+	client "$T" redirect "$OLD6" '[fd08::3]:6000'
+	[ -z "$(problems)" ]
+	uploads "$OLD4"
+	uploads "$OLD6"
+	for host in client B; do
+		lab exec $host ip link set far mtu 1300
+	done
+	talk "$OUT/4" "$OLD4" 8 up
+	TALKER4=$TALKER
+	talk "$OUT/6" "$OLD6" 8 up
+	TALKER6=$TALKER
+	run ! uploads "$OLD4"
+	run ! uploads "$OLD6"
+	diff <(problems) - <<-END
+		mtu ip route replace 10.9.0.2/32 dev eth0 mtu lock 1300
+		mtu ip route replace fd09::2/128 dev eth0 mtu lock 1300
+	END
+	run --separate-stderr client "$T" redirect "$OLD4" 10.9.8.3:6000
+	[[ $stderr == *"$OLD4: packets may have 1500 bytes, but only 1300 on the route to 10.9.8.3:6000"* ]]
+	[ "$status" = 0 ]
+	client "$T" doctor | grep -q '^mtu .*warn'
+	cure_all
+	[ -z "$(problems)" ]
+	uploads "$OLD4"
+	uploads "$OLD6"
+	talked
+	both_ok 1
 }

@@ -80,3 +80,11 @@ none_ok() {
 	cat "$OUT/4" "$OUT/6"
 	[ "$(cat "$OUT/4" "$OUT/6" | grep -c '"result":"\(hung\|reset\)"')" = "$1" ]
 }
+
+# problems: of all rules, "check cure" a line. As list -j has them.
+problems() {
+	json "'\n'.join(p['check'] + ' ' + p['cure'] for r in d['rules'] for p in r['problems'])"
+}
+
+# Does what list says against them, word by word.
+cure_all() { problems | cut -d' ' -f2- | while read -r cure; do client sh -c "$cure"; done; }
