@@ -9,7 +9,10 @@
 #include "tcpmig.skel.h"
 #include "tcpmig_plain.skel.h"
 
-/* There a program may be interrupted by another on its CPU, and the cache is not made for it. */
+/*
+ * There a program may be interrupted by another on its CPU, and the cache is not made for it;
+ * and the verifier takes no bpf_timer.
+ */
 static bool kernel_is_realtime(void)
 {
 	struct utsname name;
@@ -26,6 +29,7 @@ static int open_full(struct programs *p, int l2_len)
 		return -errno;
 	skel->rodata->l2_len = l2_len;
 	skel->rodata->use_cache = !kernel_is_realtime();
+	skel->rodata->use_timer = !kernel_is_realtime();
 	*p = (struct programs){ .obj = skel->obj, .skel = skel };
 	return 0;
 }
@@ -38,6 +42,7 @@ static int open_plain(struct programs *p, int l2_len)
 		return -errno;
 	skel->rodata->l2_len = l2_len;
 	skel->rodata->use_cache = !kernel_is_realtime();
+	skel->rodata->use_timer = !kernel_is_realtime();
 	*p = (struct programs){ .obj = skel->obj, .skel = skel, .plain = true };
 	return 0;
 }
