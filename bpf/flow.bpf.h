@@ -15,6 +15,9 @@
  */
 const volatile __u64 linger_ns = 125ULL * 1000000000;
 
+/* PREEMPT_RT refuses programs with timers: there a flow that is over stays until gc. */
+const volatile bool use_timer = true;
+
 /* Coarse time, see TCPMIG_SEEN_SHIFT. */
 static __always_inline __u32 seen_now(void)
 {
@@ -91,6 +94,8 @@ static int flow_expired(void *flows, struct tcpmig_flow_key *key, struct tcpmig_
 /* From now on @flow has linger_ns to live; called again for whatever it still sends. */
 static __always_inline void flow_linger(struct tcpmig_flow *flow)
 {
+	if (!use_timer)
+		return;
 	/* EBUSY: it has been initialised before. */
 	bpf_timer_init(&flow->timer, &tcpmig_flows, CLOCK_BOOTTIME);
 	bpf_timer_set_callback(&flow->timer, flow_expired);

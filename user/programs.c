@@ -10,7 +10,10 @@
 #include "tcpmig.skel.h"
 #include "tcpmig_plain.skel.h"
 
-/* There a program may be interrupted by another on its CPU, and the cache is not made for it. */
+/*
+ * There a program may be interrupted by another on its CPU, and the cache is not made for it;
+ * and the verifier takes no bpf_timer.
+ */
 static bool kernel_is_realtime(void)
 {
 	struct utsname name;
@@ -27,6 +30,7 @@ static int open_full(struct programs *p, int l2_len)
 		return -errno;
 	skel->rodata->l2_len = l2_len;
 	skel->rodata->use_cache = !kernel_is_realtime();
+	skel->rodata->use_timer = !kernel_is_realtime();
 	*p = (struct programs){ .obj = skel->obj, .skel = skel };
 	return 0;
 }
@@ -39,6 +43,7 @@ static int open_plain(struct programs *p, int l2_len)
 		return -errno;
 	skel->rodata->l2_len = l2_len;
 	skel->rodata->use_cache = !kernel_is_realtime();
+	skel->rodata->use_timer = !kernel_is_realtime();
 	*p = (struct programs){ .obj = skel->obj, .skel = skel, .plain = true };
 	return 0;
 }

@@ -255,12 +255,14 @@ int load_with(__u64 linger_ns, unsigned int flows_max)
 		if (!full)
 			return -1;
 		full->rodata->linger_ns = linger_ns;
+		full->rodata->use_timer = kernel_has_timers();
 		obj = full->obj;
 	} else {
 		plain = tcpmig_plain__open();
 		if (!plain)
 			return -1;
 		plain->rodata->linger_ns = linger_ns;
+		plain->rodata->use_timer = kernel_has_timers();
 		obj = plain->obj;
 	}
 	return load_object(flows_max);

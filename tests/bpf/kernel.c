@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <bpf/btf.h>
+#include <string.h>
+#include <sys/utsname.h>
 
 #include "kernel.h"
 
@@ -10,4 +12,11 @@ bool kernel_shows_skb(void)
 
 	btf__free(btf);
 	return shows;
+}
+
+bool kernel_has_timers(void)
+{
+	struct utsname name;
+
+	return !uname(&name) && !strstr(name.version, "PREEMPT_RT");
 }

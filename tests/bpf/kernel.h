@@ -8,4 +8,7 @@
 /** kernel_shows_skb() - must it take the full build? It needs BTF with bpf_cast_to_kern_ctx(). */
 bool kernel_shows_skb(void);
 
+/** kernel_has_timers() - does the verifier take bpf_timer? Not with PREEMPT_RT. */
+bool kernel_has_timers(void);
+
 #endif

@@ -58,6 +58,7 @@ static void measure_full(FILE *file, unsigned int l2_len)
 
 	assert_non_null(skel);
 	skel->rodata->l2_len = l2_len;
+	skel->rodata->use_timer = kernel_has_timers();
 	assert_int_equal(tcpmig__load(skel), 0);
 	measure_object(file, skel->obj, "full", l2_len);
 	tcpmig__destroy(skel);
@@ -69,6 +70,7 @@ static void measure_plain(FILE *file, unsigned int l2_len)
 
 	assert_non_null(skel);
 	skel->rodata->l2_len = l2_len;
+	skel->rodata->use_timer = kernel_has_timers();
 	assert_int_equal(tcpmig_plain__load(skel), 0);
 	measure_object(file, skel->obj, "plain", l2_len);
 	tcpmig_plain__destroy(skel);

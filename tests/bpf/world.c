@@ -28,6 +28,7 @@ static int open_full(struct world *w, unsigned int l2_len)
 		return -errno;
 	skel->rodata->l2_len = l2_len;
 	skel->rodata->linger_ns = LINGER_NS;
+	skel->rodata->use_timer = kernel_has_timers();
 	w->skel = skel;
 	w->obj = skel->obj;
 	return 0;
@@ -41,6 +42,7 @@ static int open_plain(struct world *w, unsigned int l2_len)
 		return -errno;
 	skel->rodata->l2_len = l2_len;
 	skel->rodata->linger_ns = LINGER_NS;
+	skel->rodata->use_timer = kernel_has_timers();
 	w->skel = skel;
 	w->obj = skel->obj;
 	return 0;
