@@ -285,6 +285,18 @@ static __always_inline int skip_ipv6_ext(struct __sk_buff *skb, struct packet *p
 	return is_ipv6_ext(nexthdr) ? -1 : nexthdr;
 }
 
+/*
+ * @off unchanged, but to the verifier any offset: else it follows each that the walk over the
+ * extension headers can have ended with through all that comes after. Below 2^15: L4_OFF_MAX.
+ */
+static __always_inline __u32 any_offset(const struct __sk_buff *skb, __u32 off)
+{
+	__u32 rest = skb->len - off;
+
+	asm volatile("" : "+r"(rest));
+	return (skb->len - rest) & 0x7fff;
+}
+
 static __always_inline enum packet_kind parse_ipv6(struct __sk_buff *skb, struct packet *pkt,
 						   enum direction dir)
 {
@@ -300,6 +312,7 @@ static __always_inline enum packet_kind parse_ipv6(struct __sk_buff *skb, struct
 	proto = ip->nexthdr;
 	if (proto != IPPROTO_TCP)
 		proto = skip_ipv6_ext(skb, pkt, proto, &more_fragments);
+	pkt->l4_off = any_offset(skb, pkt->l4_off);
 	if (proto == IPPROTO_ICMPV6 && !more_fragments)
 		return parse_icmp6(skb, pkt, dir);
 	if (proto != IPPROTO_TCP || !parse_tcp(skb, pkt, dir))

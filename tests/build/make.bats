@@ -31,7 +31,7 @@ setup_file() {
 
 @test "a changed header rebuilds what includes it, and no more" {
 	run rebuilt bpf/rewrite.bpf.h
-	[[ $output == *BPF* && $output == *SKEL* && $output == *redirector.o* && $output == *LD* ]]
+	[[ $output == *BPF* && $output == *SKEL* && $output == *programs.o* && $output == *LD* ]]
 	[[ $output != *endpoint.o* ]]
 	run rebuilt user/pindir.h
 	[[ $output == *pindir.o* && $output == *LD* && $output != *BPF* && $output != *rules.o* ]]

@@ -6,10 +6,10 @@ load ../lib.bash
 load lib.bash
 
 setup_file() {
-	note_foreign_programs
 	CRIU=$(scripts/get-criu)
 	export CRIU
 	lab_up client A B
+	note_foreign_programs
 }
 teardown_file() { lab_down; }
 
