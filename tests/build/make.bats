@@ -34,9 +34,9 @@ setup_file() {
 	[[ $output == *BPF* && $output == *SKEL* && $output == *programs.o* && $output == *LD* ]]
 	[[ $output != *endpoint.o* ]]
 	run rebuilt user/pindir.h
-	[[ $output == *pindir.o* && $output == *LD* && $output != *BPF* && $output != *rules.o* ]]
+	[[ $output == *pindir.o* && $output == *LD* && $output != *BPF* && $output != */rules.o* ]]
 	run rebuilt bpf/tcpmig_shared.h
-	[[ $output == *BPF* && $output == *rules.o* ]]
+	[[ $output == *BPF* && $output == */rules.o* ]]
 	run rebuilt vmlinux.h
 	[[ $output == *BPF* ]]
 	run rebuilt user/criu_images.proto
