@@ -255,8 +255,9 @@ other_tcx() { client "$TOP/build/tests/e2e/tcprog" "$FOREIGN" "$1" eth0 "$2" "$3
 	[ "$status" = 1 ]
 	[[ $output == *"/tmp: not in a BPF file system"* ]]
 	client "$T" attach eth0
-	client bpftool map update pinned "$DEFAULT_PINS/tcpmig_meta" key 0 0 0 0 \
-		value 99 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
+	bytes=$(client bpftool -j map show pinned "$DEFAULT_PINS/tcpmig_meta" | sed 's/.*"bytes_value":\([0-9]*\).*/\1/')
+	mapfile -t zeros < <(yes 0 | head -n $((bytes - 1)))
+	client bpftool map update pinned "$DEFAULT_PINS/tcpmig_meta" key 0 0 0 0 value 99 "${zeros[@]}"
 	doctor
 	[ "$status" = 1 ]
 	found "pin_dir fail $DEFAULT_PINS: maps of another version"
