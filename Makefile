@@ -18,7 +18,8 @@ Q   := $(if $(filter 1,$(V)),,@)
 say := $(if $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS))),@:,@printf '  %-8s %s\n')
 
 VERSION  := $(shell cat VERSION)
-PACKAGES := libbpf libmnl json-c smartcols libprotobuf-c
+PACKAGES := libbpf libmnl json-c smartcols libprotobuf-c openssl libevent libevent_openssl inih \
+	    libseccomp
 ARCH_INC := /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 
 # Never overridden from outside; CFLAGS, CPPFLAGS, LDFLAGS and WERROR are the user's.
@@ -30,9 +31,10 @@ LDLIBS       := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
 BPF_CFLAGS   := -O2 -g -target bpf -mcpu=v2 -Wall -Wextra $(WERROR) -I. -Ibpf -I$(ARCH_INC)
 
 USER_SRC := $(wildcard user/*.c)
-USER_OBJ := $(USER_SRC:user/%.c=$(B)/user/%.o) $(B)/criu_images.pb-c.o
+USER_OBJ := $(USER_SRC:user/%.c=$(B)/user/%.o) $(B)/criu_images.pb-c.o $(B)/control.pb-c.o
 LIB_OBJ  := $(filter-out $(B)/user/main.o,$(USER_OBJ))
-GEN      := $(B)/tcpmig.skel.h $(B)/tcpmig_plain.skel.h $(B)/criu_images.pb-c.h
+GEN      := $(B)/tcpmig.skel.h $(B)/tcpmig_plain.skel.h $(B)/criu_images.pb-c.h \
+	    $(B)/control.pb-c.h
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS  := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
@@ -118,10 +120,10 @@ $(B)/tcpmig.skel.h $(B)/tcpmig_plain.skel.h: $(B)/%.skel.h: $(B)/%.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
 
-$(B)/criu_images.pb-c.c: user/criu_images.proto $(B)/.tools
+$(B)/criu_images.pb-c.c $(B)/control.pb-c.c: $(B)/%.pb-c.c: user/%.proto $(B)/.tools
 	$(say) PROTO $@
 	$(Q)$(PROTOC_C) --proto_path=user --c_out=$(B) $<
-$(B)/criu_images.pb-c.h: $(B)/criu_images.pb-c.c ;
+$(B)/criu_images.pb-c.h $(B)/control.pb-c.h: %.h: %.c ;
 
 # VERSION and Makefile: both end up in the command line.
 $(B)/user/%.o: user/%.c VERSION $(B)/.flags Makefile | $(GEN)
@@ -130,7 +132,7 @@ $(B)/user/%.o: user/%.c VERSION $(B)/.flags Makefile | $(GEN)
 	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(CPPFLAGS) $(OUR_CPPFLAGS) -MMD -MP -c $< -o $@
 
 # Generated code: our warnings are not its author's.
-$(B)/criu_images.pb-c.o: $(B)/criu_images.pb-c.c
+$(B)/criu_images.pb-c.o $(B)/control.pb-c.o: %.o: %.c
 	$(say) CC $@
 	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) $(OUR_CPPFLAGS) -c $< -o $@
 

@@ -14,7 +14,7 @@
 
 /** Version of everything below; the pinned tcpmig_meta map records it. */
 #ifndef TCPMIG_LAYOUT /* a test builds another */
-#define TCPMIG_LAYOUT 2
+#define TCPMIG_LAYOUT 3
 #endif
 
 #define TCPMIG_RULES_MAX    1024
@@ -286,6 +286,45 @@ static inline __u32 tcpmig_gone_bucket(const struct tcpmig_endpoint *local)
 	return mixed >> 26;
 }
 _Static_assert(TCPMIG_GONE_BUCKETS == 1 << 6, "a bucket for each value of the hash");
+
+#define TCPMIG_POLICIES_MAX 64
+
+/**
+ * struct tcpmig_prefix - addresses and ports, as one side of a policy.
+ * @addr:     as in struct tcpmig_endpoint; bits after @bits are 0
+ * @bits:     how many of its 128 count: a v4 prefix /24 is 96 + 24
+ * @family:   TCPMIG_AF_INET or TCPMIG_AF_INET6
+ * @port_min, @port_max: host byte order, both included
+ */
+struct tcpmig_prefix {
+	union {
+		__u8 addr[16];
+		__be32 addr32[4];
+	};
+	__u8 bits;
+	__u8 family;
+	__u8 pad[2];
+	__u16 port_min;
+	__u16 port_max;
+};
+_Static_assert(sizeof(struct tcpmig_prefix) == 24, "no hidden padding");
+
+/** struct tcpmig_policy - flows of an OLD in @old may be sent to a NEW in @new. */
+struct tcpmig_policy {
+	struct tcpmig_prefix old;
+	struct tcpmig_prefix new;
+};
+
+/**
+ * struct tcpmig_policies - what the administrator allows; one entry, written by root only.
+ * @generation: 0: there is no policy, everything is allowed; else counts its changes
+ * @count:      of @list
+ */
+struct tcpmig_policies {
+	__u32 generation;
+	__u32 count;
+	struct tcpmig_policy list[TCPMIG_POLICIES_MAX];
+};
 
 /* X(NAME, "json_name"): what an event tells. The numbers are part of the layout. */
 #define TCPMIG_EVENTS(X)                \

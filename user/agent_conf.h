@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* agent.conf: what it says, with defaults for what it does not (libinih). Pure: reads no file. */
+#ifndef TCPMIG_AGENT_CONF_H
+#define TCPMIG_AGENT_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tcpmig_shared.h"
+
+#define AGENT_CONF_DEFAULT "/etc/tcpmig/agent.conf"
+#define AGENT_PORT	   7170
+#define AGENT_LISTEN_MAX   8
+#define AGENT_PATH_LEN	   256
+#define AGENT_CONF_BYTES   (64 * 1024)
+
+/**
+ * struct agent_limits - [limits]; each for one certificate.
+ * @flows:          in all its migrations together
+ * @moves:          that are open at the same time
+ * @moves_a_minute: begun
+ * @hold_s:         of one hold
+ * @held_s_an_hour: of all its holds together
+ */
+struct agent_limits {
+	unsigned int flows;
+	unsigned int moves;
+	unsigned int moves_a_minute;
+	unsigned int hold_s;
+	unsigned int held_s_an_hour;
+};
+
+/**
+ * struct agent_conf - all of it.
+ * @listen:   [agent] listen: ADDR or ADDR:PORT, a list; default: all addresses, AGENT_PORT.
+ *            Unspecified addresses are allowed here.
+ * @user:     [agent] user: becomes this one (tcpmig)
+ * @ca, @crl, @cert, @key: [agent] PEM files (/etc/tcpmig/ca.crt, no CRL, /etc/tcpmig/agent.crt,
+ * .key)
+ * @state:    [agent] state: directory of what must survive a restart (/var/lib/tcpmig)
+ * @check_source: [agent] check-source = yes|no: orders must come from the address they are about
+ * @policies: [move NAME] old = PREFIX list, new = PREFIX list, ports = list of PORT or FROM-TO
+ *            (of OLD, default any), new-ports (default any): every combination is one entry
+ */
+struct agent_conf {
+	struct tcpmig_endpoint listen[AGENT_LISTEN_MAX];
+	size_t listen_count;
+	char user[32];
+	char ca[AGENT_PATH_LEN];
+	char crl[AGENT_PATH_LEN]; /* empty: none */
+	char cert[AGENT_PATH_LEN];
+	char key[AGENT_PATH_LEN];
+	char state[AGENT_PATH_LEN];
+	bool check_source;
+	struct agent_limits limits;
+	struct tcpmig_policy policies[TCPMIG_POLICIES_MAX];
+	size_t policy_count;
+};
+
+#define AGENT_CONF_WHY_LEN 256
+
+/**
+ * agent_conf_parse() - read the text of a whole file.
+ * @text: @len bytes, at most AGENT_CONF_BYTES
+ * @why:  AGENT_CONF_WHY_LEN bytes; on error: the line, what it says, what was expected
+ *
+ * Unknown sections and keys are errors. Without any [move] nothing may move (default deny).
+ * Return: 0; -EINVAL; -E2BIG: more than TCPMIG_POLICIES_MAX combinations.
+ */
+int agent_conf_parse(const char *text, size_t len, struct agent_conf *conf, char *why);
+
+#endif
