@@ -79,6 +79,7 @@ enum tcpmig_hold_mode {
 /* Bits of tcpmig_rule.flags */
 #define TCPMIG_RULE_ESTABLISHED_ONLY 1 /* only the flows in the table, no new one */
 #define TCPMIG_RULE_PREPARED	     2 /* owner[hop + 1] is who is awaited, not a leftover */
+#define TCPMIG_RULE_RESERVED	     4 /* ACTIVE, and until its deadline a move is to come */
 
 /**
  * struct tcpmig_owner - an address that owns (or owned, or shall own) the flows.
@@ -94,7 +95,7 @@ struct tcpmig_owner {
  * struct tcpmig_rule - one migration record, shared by all its flows.
  * @word:        state, hop and epoch, see tcpmig_word(): the one 8-byte store that
  *               moves every flow at once; written last, read first
- * @deadline_ns: end of HELD, or of the lease of ARMED; CLOCK_BOOTTIME
+ * @deadline_ns: end of HELD, of the lease of ARMED, or of what is reserved; CLOCK_BOOTTIME
  * @old:         what the clients believe to be talking to
  * @owner:       ring by hop: owner[0] is OLD, owner[hop] is CUR, owner[hop + 1] NEXT
  * @ref:         what the entries of this rule carry: slot and generation, never 0

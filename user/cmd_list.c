@@ -246,7 +246,7 @@ static int add_rule_row(struct libscols_table *table, const struct listing *l, s
 	endpoint_format(&rule->old, old);
 	if (new_of(rule))
 		endpoint_format(new_of(rule), new);
-	if (rule->state != TCPMIG_ACTIVE)
+	if (rule->state != TCPMIG_ACTIVE || rule->reserved)
 		snprintf(deadline, sizeof(deadline), "%.1f s", rule->deadline_ms / 1000.0);
 	format_age(age, sizeof(age), rule->age_ms);
 	snprintf(flows, sizeof(flows), "%zu", l->flows_of[rule->slot]);

@@ -95,7 +95,8 @@ static int link_of(const struct tables *t, const struct tcpmig_endpoint *old)
 
 static int add_need(struct needs *needs, const struct rules_view *rule)
 {
-	bool held = rule->state == TCPMIG_HELD && endpoint_same(&rule->cur, &rule->old);
+	bool held = (rule->state == TCPMIG_HELD || rule->reserved) &&
+		    endpoint_same(&rule->cur, &rule->old);
 	struct need *need = need_of_addr(needs, &rule->old);
 	struct need *grown;
 	int ifindex;

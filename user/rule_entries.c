@@ -189,12 +189,16 @@ static int wire_add(const struct tcpmig_flow_key *key, const struct tcpmig_flow 
 	struct tcpmig_wire there;
 	int err;
 
+	w->outcome->table++;
 	if (flow->ref != w->rule->ref)
 		return 0;
 	w->outcome->flows++;
 	if (!w->peer)
 		return 0;
 	wire_key.remote = *w->peer;
+	/* Most are there, from when the move was reserved: a look costs less than a try. */
+	if (!tables_get_wire(w->t, &wire_key, &there) && there.ref == wire.ref)
+		return 0;
 	err = tables_add_wire(w->t, &wire_key, &wire);
 	if (err != -EEXIST)
 		return err;
@@ -216,6 +220,7 @@ int rule_wires_add(struct tables *t, const struct tcpmig_rule *rule,
 
 	outcome->flows = 0;
 	outcome->taken = 0;
+	outcome->table = 0;
 	return tables_each_flow(t, wire_add, &w);
 }
 

@@ -123,10 +123,20 @@ static enum tcpmig_state state_now(const struct tcpmig_rule *rule)
 	return state;
 }
 
-/* A hold of OLD itself that is over: BPF lets everything pass, as if it were not there. */
+static bool is_reserved(const struct tcpmig_rule *rule)
+{
+	return rule->flags & TCPMIG_RULE_RESERVED &&
+	       tcpmig_word_state(rule_word_load(rule)) == TCPMIG_ACTIVE &&
+	       rule_now_ns() <= rule->deadline_ns;
+}
+
+/*
+ * A hold of OLD itself, or what was reserved for one, that is over: BPF lets everything pass,
+ * as if it were not there.
+ */
 static bool hold_is_over(struct tcpmig_rule *rule)
 {
-	return state_now(rule) == TCPMIG_ACTIVE &&
+	return state_now(rule) == TCPMIG_ACTIVE && !is_reserved(rule) &&
 	       endpoint_same(&owner_at(rule, tcpmig_word_hop(rule_word_load(rule)))->peer,
 			     &rule->old);
 }
@@ -145,6 +155,8 @@ int rules_sweep(struct tables *t)
 			err = rule_delete(t, rule);
 		else if (state_now(rule) != tcpmig_word_state(word)) /* held for a later move */
 			rule_set_state(t, rule, tcpmig_word_hop(word), TCPMIG_ACTIVE);
+		else if (state_now(rule) == TCPMIG_ACTIVE && !is_reserved(rule))
+			rule->flags &= ~(TCPMIG_RULE_RESERVED | TCPMIG_RULE_PREPARED);
 	}
 	return err;
 }
@@ -172,6 +184,44 @@ static int rule_open(struct tables *t, const struct tcpmig_endpoint *old, struct
 	return 0;
 }
 
+int rules_reserve(struct tables *t, const struct tcpmig_endpoint *old,
+		  const struct tcpmig_owner *next, __u32 max_ms, const struct rules_flows *flows,
+		  struct rules_outcome *outcome)
+{
+	struct tcpmig_rule *rule;
+	bool fresh;
+	int err = rule_open(t, old, &rule, &fresh, outcome);
+
+	if (err)
+		return err;
+	if (!fresh && state_now(rule) != TCPMIG_ACTIVE)
+		return -EBUSY;
+	set_deadline(rule, max_ms);
+	rule->flags |= TCPMIG_RULE_RESERVED;
+	err = rule_flows_add(t, rule, flows);
+	if (!err)
+		err = next_prepare(t, rule, next, outcome);
+	if (!err && fresh)
+		rule_set_state(t, rule, 0, TCPMIG_ACTIVE);
+	if (!err)
+		err = rule_publish(t, rule);
+	return err && fresh ? rule_abandon(t, rule, err) : err;
+}
+
+int rules_unreserve(struct tables *t, const struct tcpmig_endpoint *old)
+{
+	int slot = slot_of_old(t, old);
+	struct tcpmig_rule *rule;
+
+	if (slot < 0)
+		return slot;
+	rule = &t->rules[slot];
+	if (!(rule->flags & TCPMIG_RULE_RESERVED))
+		return 0;
+	rule->flags &= ~(TCPMIG_RULE_RESERVED | TCPMIG_RULE_PREPARED);
+	return hold_is_over(rule) ? rule_delete(t, rule) : 0;
+}
+
 int rules_hold(struct tables *t, const struct tcpmig_endpoint *old, __u32 max_ms,
 	       enum tcpmig_hold_mode mode, const struct rules_flows *flows,
 	       struct rules_outcome *outcome)
@@ -187,8 +237,9 @@ int rules_hold(struct tables *t, const struct tcpmig_endpoint *old, __u32 max_ms
 	err = rule_flows_add(t, rule, flows);
 	if (err)
 		return fresh ? rule_abandon(t, rule, err) : err;
-	if (state_now(rule) != TCPMIG_HELD)
+	if (state_now(rule) != TCPMIG_HELD && !is_reserved(rule))
 		rule->flags &= ~TCPMIG_RULE_PREPARED;
+	rule->flags &= ~TCPMIG_RULE_RESERVED;
 	rule->hold_mode = mode;
 	set_deadline(rule, max_ms);
 	rule_set_state(t, rule, tcpmig_word_hop(rule_word_load(rule)), TCPMIG_HELD);
@@ -227,6 +278,7 @@ int rules_prepare(struct tables *t, const struct tcpmig_endpoint *old,
 		err = next_prepare(t, rule, next, outcome);
 	if (!err && !leads_to(rule, TCPMIG_ACTIVE, &next->peer) && state_now(rule) != TCPMIG_HELD &&
 	    state_now(rule) != TCPMIG_ARMED) {
+		rule->flags &= ~TCPMIG_RULE_RESERVED;
 		set_deadline(rule, max_ms);
 		rule_set_state(t, rule, tcpmig_word_hop(rule_word_load(rule)), TCPMIG_HELD);
 	}
@@ -278,6 +330,7 @@ int rules_go(struct tables *t, const struct tcpmig_endpoint *old,
 	if (!leads_to(rule, TCPMIG_ACTIVE, next)) {
 		if (!leads_to(rule, TCPMIG_ARMED, next))
 			return -EBUSY;
+		rule->flags &= ~(TCPMIG_RULE_RESERVED | TCPMIG_RULE_PREPARED);
 		rule_set_state(t, rule, tcpmig_word_hop(rule_word_load(rule)) + 1, TCPMIG_ACTIVE);
 	}
 	return endpoint_same(next, old) ? rule_delete(t, rule) : 0;
@@ -373,16 +426,25 @@ bool rules_view(const struct tables *t, __u32 slot, struct rules_view *view)
 	view->epoch = tcpmig_word_epoch(word);
 	view->state = state_now(rule);
 	view->in_doubt = view->state == TCPMIG_ARMED && now > rule->deadline_ns;
+	view->reserved = is_reserved(rule);
 	view->established_only = rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY;
 	view->old = rule->old;
 	view->cur = owner_at(rule, hop)->peer;
 	if (view->state == TCPMIG_ARMED)
 		view->next = owner_at(rule, hop + 1)->peer;
-	if (view->state != TCPMIG_ACTIVE && rule->deadline_ns > now)
+	if ((view->state != TCPMIG_ACTIVE || view->reserved) && rule->deadline_ns > now)
 		view->deadline_ms = (rule->deadline_ns - now) / 1000000;
 	view->age_ms = (now - rule->made_ns) / 1000000;
 	view->state_ms = (now - rule->changed_ns) / 1000000;
 	return true;
+}
+
+bool rules_view_of(const struct tables *t, const struct tcpmig_endpoint *old,
+		   struct rules_view *view)
+{
+	int slot = slot_of_old(t, old);
+
+	return slot >= 0 && rules_view(t, slot, view);
 }
 
 const char *rules_state_text(enum tcpmig_state state)
@@ -402,5 +464,7 @@ const char *rules_state_text(enum tcpmig_state state)
 
 const char *rules_state_name(const struct rules_view *view)
 {
+	if (view->reserved && endpoint_same(&view->cur, &view->old))
+		return "reserved";
 	return view->in_doubt ? "in-doubt" : rules_state_text(view->state);
 }

@@ -9,6 +9,9 @@
  *     └────────────┘ deadline (in BPF)   │                 └──► HELD
  *     └──────────────────────────────────┘
  *
+ * Before all that a move may be reserved: the rule is made with its flows and the entries for
+ * NEXT, but changes no packet, so that the hold has nothing left to do but the flip.
+ *
  * Each change of state is one 8-byte store; all that the new state reads is
  * written before it. Callers hold the lock of the pin directory.
  */
@@ -43,12 +46,29 @@ struct rules_flows {
  * @flows: connections that now belong to it
  * @taken: of these, how many have no way to NEW because another connection of the
  *         client uses their addresses on the wire
+ * @table: flows of all rules together
  */
 struct rules_outcome {
 	__u32 slot;
 	size_t flows;
 	size_t taken;
+	size_t table;
 };
+
+/**
+ * rules_reserve() - a move to @next is to come: everything is made ready, no packet changed.
+ * @next:   with the interface of the route to it, or 0
+ * @max_ms: ends by itself after so long, unless a hold follows
+ * @flows:  connections to make known; again with others: these too
+ *
+ * Return: 0; -EBUSY: held or armed already; as rules_hold().
+ */
+int rules_reserve(struct tables *t, const struct tcpmig_endpoint *old,
+		  const struct tcpmig_owner *next, __u32 max_ms, const struct rules_flows *flows,
+		  struct rules_outcome *outcome);
+
+/** rules_unreserve() - as if rules_reserve() had not been; nothing, if a hold has followed. */
+int rules_unreserve(struct tables *t, const struct tcpmig_endpoint *old);
 
 /**
  * rules_hold() - MIGRATE_WAIT: nothing leaves to OLD, no RST from there gets in.
@@ -126,8 +146,9 @@ int rules_release(struct tables *t, const struct tcpmig_endpoint *old);
  * @cur:         current owner; OLD itself before the first move
  * @next:        only in ARMED
  * @state:       a HELD past its deadline shows as ACTIVE, as BPF sees it
+ * @reserved:    a move is to come; @state is ACTIVE
  * @in_doubt:    ARMED past its lease
- * @deadline_ms: left of HELD or ARMED; 0 otherwise and when over
+ * @deadline_ms: left of HELD, ARMED or @reserved; 0 otherwise and when over
  * @age_ms:      since the rule was made
  * @state_ms:    since its state was changed
  */
@@ -137,6 +158,7 @@ struct rules_view {
 	__u32 epoch;
 	enum tcpmig_state state;
 	bool in_doubt;
+	bool reserved;
 	bool established_only;
 	struct tcpmig_endpoint old;
 	struct tcpmig_endpoint cur;
@@ -146,7 +168,8 @@ struct rules_view {
 	__u64 state_ms;
 };
 
-/** rules_sweep() - remove the holds that have ended by themselves. Return: 0 or -errno. */
+/** rules_sweep() - remove the holds and reservations that have ended by themselves. Return: 0 or
+ * -errno. */
 int rules_sweep(struct tables *t);
 
 /** rules_repair() - rules_sweep(), and whatever a command that was killed left half-made. */
@@ -155,10 +178,14 @@ int rules_repair(struct tables *t);
 /** rules_view() - false: the slot is free, or its hold has ended by itself. */
 bool rules_view(const struct tables *t, __u32 slot, struct rules_view *view);
 
+/** rules_view_of() - the rule of @old, if there is one (as rules_view() says). */
+bool rules_view_of(const struct tables *t, const struct tcpmig_endpoint *old,
+		   struct rules_view *view);
+
 /** rules_state_text() - "held", "armed", "active" or "free" (static storage). */
 const char *rules_state_text(enum tcpmig_state state);
 
-/** rules_state_name() - "held", "armed", "in-doubt" or "active" (static storage). */
+/** rules_state_name() - "reserved", "held", "armed", "in-doubt" or "active" (static storage). */
 const char *rules_state_name(const struct rules_view *view);
 
 #endif
