@@ -19,7 +19,7 @@ say := $(if $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS))),@:,@print
 
 VERSION  := $(shell cat VERSION)
 PACKAGES := libbpf libmnl json-c smartcols libprotobuf-c openssl libevent libevent_openssl inih \
-	    libseccomp
+	    libseccomp zlib
 ARCH_INC := /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 
 # Never overridden from outside; CFLAGS, CPPFLAGS, LDFLAGS and WERROR are the user's.
@@ -173,7 +173,8 @@ $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 		-lcmocka $(LDLIBS) -o $@
 
 # The unit tests again, with everything they use, under ASan and UBSan.
-SAN_SRC := user/endpoint.c user/images.c $(B)/criu_images.pb-c.c
+SAN_SRC := user/endpoint.c user/images.c user/agent_store.c user/agent_limits.c user/agent_gate.c \
+	$(B)/criu_images.pb-c.c
 $(B)/tests/unit/%.san: tests/unit/%.c $(SAN_SRC) Makefile | $(GEN)
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)

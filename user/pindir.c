@@ -16,7 +16,7 @@
 
 #define BPF_FS_MAGIC  0xcafe4a11
 #define LOCK_WAIT_MS  10000
-#define LOCK_RETRY_MS 20
+#define LOCK_RETRY_MS 5
 /* An empty directory in the pin directory that says: this bpffs was mounted by attach. */
 #define MOUNTED_MARKER "mounted_by_attach"
 /* Another, that whoever reads the events has locked. */
@@ -83,11 +83,11 @@ static int make_dir(struct pindir *dir)
 	return 0;
 }
 
-static int lock(int fd)
+static int lock(int fd, int wait_ms)
 {
 	const struct timespec retry = { .tv_nsec = LOCK_RETRY_MS * 1000000 };
 
-	for (int waited = 0; waited <= LOCK_WAIT_MS; waited += LOCK_RETRY_MS) {
+	for (int waited = 0; waited <= wait_ms; waited += LOCK_RETRY_MS) {
 		if (!flock(fd, LOCK_EX | LOCK_NB))
 			return 0;
 		if (errno != EWOULDBLOCK)
@@ -135,7 +135,7 @@ int pindir_open(struct pindir *dir, const char *path, bool create)
 		}
 		err = check_owner(dir->fd);
 		if (!err)
-			err = lock(dir->fd);
+			err = lock(dir->fd, LOCK_WAIT_MS);
 		if (err) {
 			pindir_close(dir);
 			return err;
@@ -154,6 +154,11 @@ void pindir_close(struct pindir *dir)
 void pindir_unlock(struct pindir *dir)
 {
 	flock(dir->fd, LOCK_UN);
+}
+
+int pindir_relock(struct pindir *dir, int wait_ms)
+{
+	return lock(dir->fd, wait_ms);
 }
 
 int pindir_lock_reader(int dir_fd)

@@ -40,6 +40,9 @@ void pindir_close(struct pindir *dir);
 /** pindir_unlock() - others may lock it; the directory stays open. */
 void pindir_unlock(struct pindir *dir);
 
+/** pindir_relock() - after pindir_unlock(). Return: 0; -EBUSY: not within @wait_ms; -errno. */
+int pindir_relock(struct pindir *dir, int wait_ms);
+
 /**
  * pindir_lock_reader() - be the one who reads the events of these pins.
  * @dir_fd: open pin directory; hold its lock, or detach may be about to remove it
