@@ -173,12 +173,31 @@ $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 		-lcmocka $(LDLIBS) -o $@
 
 # The unit tests again, with everything they use, under ASan and UBSan.
-SAN_SRC := user/endpoint.c user/images.c user/agent_store.c user/agent_limits.c user/agent_gate.c \
-	$(B)/criu_images.pb-c.c
-$(B)/tests/unit/%.san: tests/unit/%.c $(SAN_SRC) Makefile | $(GEN)
+SAN_SRC := user/agent_gate.c
+SAN_SRC += user/agent_limits.c
+SAN_SRC += user/agent_store.c
+SAN_SRC += user/control_path.c
+SAN_SRC += user/endpoint.c
+SAN_SRC += user/images.c
+SAN_SRC += user/tls.c
+SAN_SRC += user/tls_peer.c
+SAN_SRC += $(B)/criu_images.pb-c.c
+SAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -std=gnu11 $(OUR_CPPFLAGS)
+SAN_OBJ := $(patsubst %.c,$(B)/san/%.o,$(notdir $(SAN_SRC)))
+vpath %.c user $(B)
+
+$(B)/san/%.o: %.c Makefile | $(GEN)
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -std=gnu11 \
-		$(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(SAN_SRC) -lcmocka $(LDLIBS) -o $@
+	$(Q)$(CC) $(SAN_FLAGS) -MMD -MP -c $< -o $@
 
--include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/tests/*/*.d)
+$(B)/libsan.a: $(SAN_OBJ)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/tests/unit/%.san: tests/unit/%.c $(B)/libsan.a Makefile
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SAN_FLAGS) -MMD -MP -MF $@.d $< $(B)/libsan.a -lcmocka $(LDLIBS) -o $@
+
+-include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/san/*.d $(B)/tests/*/*.d)

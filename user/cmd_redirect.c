@@ -11,49 +11,12 @@
 #include "output.h"
 #include "session.h"
 
-/* What the user asked for. @flows: named by --flow; empty: the local sockets. */
+/* What the user asked for. Without named flows: the local sockets. */
 struct request {
 	const char *old_text;
 	const char *new_text;
-	struct tcpmig_endpoint old;
-	struct tcpmig_endpoint new;
-	struct rules_flows flows;
-	bool established_only;
+	struct order order;
 };
-
-/* Does the rule redirect new connections now, and will it not any more? */
-static bool narrows(const struct request *req, const struct session *s)
-{
-	struct rules_view rule;
-
-	return req->established_only && !endpoint_same(&req->new, &req->old) &&
-	       session_rule(s, &req->old, &rule) && !rule.established_only &&
-	       !endpoint_same(&rule.cur, &rule.old);
-}
-
-/* From what the user named, or what is connected now, and what was meanwhile. */
-static int redirect(const struct request *req, struct session *s, struct rules_outcome *outcome)
-{
-	bool named = req->flows.count;
-	struct rules_flows flows = req->flows;
-	struct tcpmig_owner next;
-	int err = named ? 0 : session_local_flows(s, &req->old, &flows);
-
-	if (err)
-		return err;
-	session_owner(s, &req->new, &next);
-	err = rules_sweep(&s->tables);
-	if (!err)
-		err = rules_redirect(&s->tables, &req->old, &next, req->established_only, &flows,
-				     outcome);
-	if (!named)
-		free(flows.local);
-	if (!err && !named && !req->established_only)
-		err = session_learn(s, &req->old, outcome);
-	if (!err)
-		outcome->taken += session_direct(s, &req->old, &req->new);
-	return err;
-}
 
 static int report(const struct globals *g, const struct request *req,
 		  const struct rules_outcome *outcome, bool narrowed)
@@ -85,18 +48,20 @@ static int report(const struct globals *g, const struct request *req,
 
 static int run(const struct globals *g, const struct request *req)
 {
-	struct rules_outcome outcome = {};
+	const struct order *order = &req->order;
+	struct order_outcome outcome;
 	struct session s;
 	bool narrowed;
 	int err;
 
 	if (session_open(&s, g->pin_dir))
 		return 1;
-	narrowed = narrows(req, &s);
-	err = redirect(req, &s, &outcome);
+	narrowed = order_narrows(&s.tables, order);
+	err = order_redirect(&s.tables, session_is_our_netns(&s), order, &outcome);
+	session_note_way(&order->next, &outcome.way);
 	session_settle(&s);
 	if (!err)
-		session_note_path(&s, &req->old);
+		session_note_path(&s, &order->old);
 	session_close(&s);
 	if (err == -EBUSY)
 		return log_error(
@@ -105,7 +70,7 @@ static int run(const struct globals *g, const struct request *req)
 	if (err)
 		return log_errno(err, "'%s': cannot redirect it to '%s'", req->old_text,
 				 req->new_text);
-	return report(g, req, &outcome, narrowed);
+	return report(g, req, &outcome.rules, narrowed);
 }
 
 int cmd_redirect(struct globals *g, const struct command *self, int argc, char **argv)
@@ -119,9 +84,9 @@ int cmd_redirect(struct globals *g, const struct command *self, int argc, char *
 	int c, status = 0;
 
 	while ((c = args_next(g, self, argc, argv, options, &status)) >= 0) {
-		req.established_only = true; /* --flow means it, too */
+		req.order.established_only = true; /* --flow means it, too */
 		if (c == ARG_FLOW)
-			status = args_flow(optarg, &req.flows);
+			status = args_flow(optarg, &req.order.named);
 		if (status)
 			goto out;
 	}
@@ -132,10 +97,11 @@ int cmd_redirect(struct globals *g, const struct command *self, int argc, char *
 		goto out;
 	req.old_text = argv[optind];
 	req.new_text = argv[optind + 1];
-	if (args_endpoint(req.old_text, &req.old) && args_endpoint(req.new_text, &req.new) &&
-	    args_pair(req.old_text, &req.old, req.new_text, &req.new))
+	if (args_endpoint(req.old_text, &req.order.old) &&
+	    args_endpoint(req.new_text, &req.order.next) &&
+	    args_pair(req.old_text, &req.order.old, req.new_text, &req.order.next))
 		status = run(g, &req);
 out:
-	free(req.flows.local);
+	free(req.order.named.local);
 	return status;
 }

@@ -9,8 +9,6 @@
 #include "gc.h"
 #include "log.h"
 #include "neighbours.h"
-#include "netlink.h"
-#include "netlink_socks.h"
 #include "redirector.h"
 #include "session.h"
 
@@ -98,33 +96,9 @@ bool session_is_our_netns(const struct session *s)
 	return s->tables.meta->netns_ino == redirector_netns_ino();
 }
 
-int session_local_flows(const struct session *s, const struct tcpmig_endpoint *old,
-			struct rules_flows *flows)
-{
-	*flows = (struct rules_flows){ .origin = RULES_SOCKETS };
-	if (!session_is_our_netns(s)) {
-		log_verbose(
-			"local sockets not looked up: the pins serve another network namespace");
-		return 0;
-	}
-	return netlink_sockets_to(old, flows);
-}
-
 int session_gc(struct session *s, unsigned int idle_s, size_t *removed)
 {
 	return gc_flows(&s->tables, session_is_our_netns(s), idle_s, removed);
-}
-
-int session_learn(struct session *s, const struct tcpmig_endpoint *old,
-		  struct rules_outcome *outcome)
-{
-	struct rules_flows flows;
-	int err = session_local_flows(s, old, &flows);
-
-	if (!err)
-		err = rules_learn(&s->tables, old, &flows, outcome);
-	free(flows.local);
-	return err == -ENOENT ? 0 : err; /* a move back to OLD has ended the rule */
 }
 
 void session_settle(struct session *s)
@@ -135,8 +109,8 @@ void session_settle(struct session *s)
 	if (err)
 		log_note("note: holds that are over are not removed: %s", strerror(-err));
 	if (!session_is_our_netns(s)) {
-		log_verbose("neighbour entries not looked after: the pins serve another network "
-			    "namespace");
+		log_verbose("local sockets not looked up, neighbour entries not looked after: the "
+			    "pins serve another network namespace");
 		return;
 	}
 	err = neighbours_sync(&s->tables, &outcome);
@@ -157,7 +131,7 @@ static void note_problems(const struct tables *t, const struct rules_view *rule)
 	checks_rule(t, rule, &f);
 	for (size_t i = 0; i < f.count; i++) {
 		/*
-		 * session_owner() has spoken about the route to NEW, session_settle() about
+		 * session_note_way() has spoken about the route to NEW, session_settle() about
 		 * neighbour entries.
 		 */
 		if (f.list[i].result != FINDING_OK && strcmp(f.list[i].check, "new_route") &&
@@ -167,64 +141,34 @@ static void note_problems(const struct tables *t, const struct rules_view *rule)
 	findings_free(&f);
 }
 
-bool session_rule(const struct session *s, const struct tcpmig_endpoint *old,
-		  struct rules_view *rule)
-{
-	for (__u32 slot = 0; slot < TCPMIG_RULES_MAX; slot++) {
-		if (rules_view(&s->tables, slot, rule) && endpoint_same(&rule->old, old))
-			return true;
-	}
-	return false;
-}
-
 void session_note_path(const struct session *s, const struct tcpmig_endpoint *old)
 {
 	struct rules_view rule;
 
-	if (session_is_our_netns(s) && session_rule(s, old, &rule))
+	if (session_is_our_netns(s) && rules_view_of(&s->tables, old, &rule))
 		note_problems(&s->tables, &rule);
 }
 
-size_t session_direct(const struct session *s, const struct tcpmig_endpoint *old,
-		      const struct tcpmig_endpoint *new)
+void session_note_way(const struct tcpmig_endpoint *peer, const struct order_way *way)
 {
-	struct tcpmig_flow_key key = { .remote = *old };
-	struct rules_flows direct;
-	struct tcpmig_flow flow;
-	size_t count = 0;
+	char name[IF_NAMESIZE] = "?", text[ENDPOINT_STRLEN];
 
-	if (session_local_flows(s, new, &direct))
-		return 0;
-	for (size_t i = 0; i < direct.count; i++) {
-		key.local = direct.local[i];
-		count += !tables_get_flow(&s->tables, &key, &flow);
-	}
-	free(direct.local);
-	return count;
+	endpoint_format(peer, text);
+	if (way->err)
+		log_note("note: no route to %s now: %s", text, strerror(-way->err));
+	if (!way->ifindex || way->attached)
+		return;
+	if_indextoname(way->ifindex, name);
+	log_note("note: packets to %s leave by %s, where nothing is attached; "
+		 "run 'tcpmig-bpf attach %s'",
+		 text, name, name);
 }
 
 void session_owner(const struct session *s, const struct tcpmig_endpoint *peer,
 		   struct tcpmig_owner *owner)
 {
-	struct tcpmig_iface iface;
-	char name[IF_NAMESIZE] = "?", text[ENDPOINT_STRLEN];
-	int ifindex;
+	struct order_way way;
 
-	*owner = (struct tcpmig_owner){ .peer = *peer };
-	if (!session_is_our_netns(s))
-		return;
-	ifindex = netlink_route(peer, NULL);
-	endpoint_format(peer, text);
-	if (ifindex < 0) {
-		log_note("note: no route to %s now: %s", text, strerror(-ifindex));
-		return;
-	}
-	owner->ifindex = ifindex;
-	if (tables_get_iface(&s->tables, ifindex, &iface) &&
-	    !redirector_stacked_on_attached(&s->tables, ifindex)) {
-		if_indextoname(ifindex, name);
-		log_note("note: packets to %s leave by %s, where nothing is attached; "
-			 "run 'tcpmig-bpf attach %s'",
-			 text, name, name);
-	}
+	order_owner(&s->tables, session_is_our_netns(s), peer, owner, &way);
+	session_note_way(peer, &way);
 }

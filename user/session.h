@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "orders.h"
 #include "pindir.h"
 #include "rules.h"
 #include "tables.h"
@@ -40,23 +41,6 @@ bool session_is_gone(const struct session *s);
 int session_gc(struct session *s, unsigned int idle_s, size_t *removed);
 
 /**
- * session_local_flows() - this host's connections to @old, if it is our network namespace
- * whose interfaces are attached; else none.
- * @flows: result; free() @flows->local
- * Return: 0 or -errno.
- */
-int session_local_flows(const struct session *s, const struct tcpmig_endpoint *old,
-			struct rules_flows *flows);
-
-/**
- * session_learn() - add the connections to @old that were made since session_local_flows().
- * A connection that began in between would else be unknown until it talks.
- * Return: 0 or -errno.
- */
-int session_learn(struct session *s, const struct tcpmig_endpoint *old,
-		  struct rules_outcome *outcome);
-
-/**
  * session_settle() - after whatever changed rules: removes holds that are over, and sees to
  * it that packets to OLD reach our hook though OLD is dead (neighbours.h).
  * Notes for the user what it cannot do; nothing of it makes the command fail.
@@ -66,22 +50,14 @@ void session_settle(struct session *s);
 /** session_is_our_netns() - are we in the network namespace whose interfaces are attached? */
 bool session_is_our_netns(const struct session *s);
 
-/** session_rule() - the rule of @old as it is now, in @rule. Return: is there one? */
-bool session_rule(const struct session *s, const struct tcpmig_endpoint *old,
-		  struct rules_view *rule);
-
 /**
  * session_note_path() - notes for the user what keeps the packets of the rule of @old from
  * their way: a withdrawn route, rp_filter, MTU. Silent in another network namespace.
  */
 void session_note_path(const struct session *s, const struct tcpmig_endpoint *old);
 
-/**
- * session_direct() - how many flows of @old are taken on the wire, because a local socket is
- * connected to @new itself from the same address and port.
- */
-size_t session_direct(const struct session *s, const struct tcpmig_endpoint *old,
-		      const struct tcpmig_endpoint *new);
+/** session_note_way() - notes for the user what @way, that of packets to @peer, lacks. */
+void session_note_way(const struct tcpmig_endpoint *peer, const struct order_way *way);
 
 /**
  * session_owner() - @peer with the interface of the route to it.

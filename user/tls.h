@@ -14,9 +14,10 @@
 
 /*
  * Certificate policy that every certificate of ours carries, so that one of another purpose
- * for the same address is no licence: an OID under 2.25 (ITU-T X.667), made of a random UUID.
+ * for the same address is no licence: an OID under 2.25 (ITU-T X.667), made of the random UUID
+ * 60c36107-42f7-4a7a-9756-a465dff1e66a.
  */
-#define TLS_POLICY_OID "2.25.250806098062563117389443838171146338729"
+#define TLS_POLICY_OID "2.25.128620353451819874040391592202772538986"
 
 #define TLS_KEY_LEN    32
 #define TLS_WHY_LEN    256
@@ -56,14 +57,31 @@ struct tls;
 /**
  * tls_new() - settings, CA, CRL, certificate and key, read from @fds from their beginning.
  * @why: TLS_WHY_LEN bytes; on error: what is wrong, as a phrase that names the file's role
- * Return: to be freed by tls_free(); NULL. Own certificate and key are checked: they belong
- * together, are valid now, and are such that the other side will accept them for @role.
+ *
+ * Own certificate and key are checked: they belong together, are valid now, and are such that
+ * the other side will accept them for @role. With a CRL file every CA of a chain must have its
+ * CRL in there, up to date, or the chain is refused.
+ *
+ * Nothing of OpenSSL is left to be loaded later: what uses the result opens no file. Neither
+ * does this: no openssl.cnf, no system store, no environment.
+ * Return: to be freed by tls_free(); NULL.
  */
 struct tls *tls_new(enum tls_role role, const struct tls_fds *fds, char *why);
 void tls_free(struct tls *tls);
 
-/** tls_session() - a new SSL object, accepting or connecting by role. Owned by the caller. */
+/**
+ * tls_session() - a new SSL object, accepting or connecting by role; it may outlive @tls.
+ * Return: to be freed by the caller; NULL: no memory.
+ */
 SSL *tls_session(struct tls *tls);
+
+/**
+ * tls_failure() - why SSL_do_handshake(), SSL_read() or SSL_write() has failed; to be called at
+ * once, with what the thread's queue of OpenSSL errors holds, which is empty afterwards.
+ * A client learns that its certificate was refused when it first reads, not in the handshake.
+ * @why: as tls_new()
+ */
+void tls_failure(const SSL *ssl, char *why);
 
 /**
  * struct tls_peer - the other side of an established session.
