@@ -116,6 +116,10 @@ void set_up_rule(enum setup setup)
 	case PREPARED:
 		lead_to(NEW, rules_prepare);
 		break;
+	case RESERVED:
+	case RESERVED_OVER:
+		lead_to(NEW, rules_reserve);
+		break;
 	case ARMED:
 	case IN_DOUBT:
 		hold(TCPMIG_HOLD_DROP);
@@ -128,6 +132,7 @@ void set_up_rule(enum setup setup)
 	case ACTIVE_HELD:
 	case ACTIVE_HELD_OVER:
 	case ACTIVE_ARMED:
+	case ACTIVE_RESERVED:
 	case MOVED_TWICE:
 	case ARMED_BACK:
 	case RELEASED:
@@ -156,11 +161,14 @@ void set_up_rule(enum setup setup)
 		lead_to(THIRD, rules_arm);
 	if (setup == MOVED_TWICE)
 		go(THIRD);
+	if (setup == ACTIVE_RESERVED)
+		lead_to(THIRD, rules_reserve);
 	if (setup == ARMED_BACK)
 		lead_to(OLD, rules_arm);
 	if (setup == RELEASED)
 		assert_int_equal(release(), 0);
-	if (setup == HELD_OVER || setup == ACTIVE_HELD_OVER || setup == IN_DOUBT)
+	if (setup == HELD_OVER || setup == ACTIVE_HELD_OVER || setup == IN_DOUBT ||
+	    setup == RESERVED_OVER)
 		let_time_pass();
 }
 

@@ -28,6 +28,9 @@ enum setup {
 	HELD_SWALLOW,
 	HELD_OVER, /* past its deadline */
 	PREPARED,  /* held, NEW named */
+	RESERVED,  /* for a move to NEW */
+	RESERVED_OVER,
+	ACTIVE_RESERVED, /* at NEW, for a move to THIRD */
 	ARMED,
 	IN_DOUBT, /* armed, past its lease */
 	ACTIVE,

@@ -374,9 +374,98 @@ static void repair_removes_what_a_kill_left(void **state)
 	clear_rules();
 }
 
+static enum tcpmig_state state_seen(bool *reserved)
+{
+	struct tcpmig_endpoint old = endpoint_of(OLD);
+	struct rules_view view;
+
+	if (!rules_view_of(&tables, &old, &view))
+		return TCPMIG_FREE;
+	*reserved = view.reserved;
+	return view.state;
+}
+
+/* What is reserved for a move becomes a hold by the flip alone, and its flows are armed. */
+static void a_reserved_move_goes_on(void **state)
+{
+	struct tcpmig_endpoint old;
+	bool reserved = false;
+
+	(void)state;
+	family = 0;
+	old = endpoint_of(OLD);
+	lead_to(NEW, rules_reserve);
+	assert_int_equal(state_seen(&reserved), TCPMIG_ACTIVE);
+	assert_true(reserved);
+	assert_int_equal(send_data(OLD, TCP_DATA), NEXT);
+	hold(TCPMIG_HOLD_DROP);
+	assert_int_equal(state_seen(&reserved), TCPMIG_HELD);
+	assert_false(reserved);
+	assert_int_equal(send_data(OLD, TCP_ACK), DROP);
+	lead_to(NEW, rules_arm);
+	go(NEW);
+	assert_int_equal(state_seen(&reserved), TCPMIG_ACTIVE);
+	assert_false(reserved);
+	assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
+	/* the next move, given up before it has begun, leaves the first as it is */
+	lead_to(THIRD, rules_reserve);
+	assert_int_equal(rules_unreserve(&tables, &old), 0);
+	assert_int_equal(state_seen(&reserved), TCPMIG_ACTIVE);
+	assert_false(reserved);
+	assert_int_equal(send_data(OLD, TCP_DATA), REDIRECT);
+	clear_rules();
+}
+
+static void what_is_reserved_ends_by_itself(void **state)
+{
+	struct tcpmig_endpoint old;
+	bool reserved = false;
+
+	(void)state;
+	family = 0;
+	old = endpoint_of(OLD);
+	for (int by_time = 0; by_time < 2; by_time++) {
+		lead_to(NEW, rules_reserve);
+		if (by_time)
+			let_time_pass();
+		else
+			assert_int_equal(rules_unreserve(&tables, &old), 0);
+		assert_int_equal(state_seen(&reserved), TCPMIG_FREE);
+		assert_int_equal(rules_sweep(&tables), 0);
+		assert_int_equal(release(), -ENOENT);
+		clear_rules();
+	}
+	redirect(NEW, false);
+	lead_to(THIRD, rules_reserve);
+	let_time_pass();
+	assert_int_equal(rules_sweep(&tables), 0);
+	assert_int_equal(state_seen(&reserved), TCPMIG_ACTIVE);
+	assert_false(reserved);
+	clear_rules();
+}
+
+/* A move that is under way has no room for another. */
+static void a_held_rule_cannot_be_reserved(void **state)
+{
+	struct tcpmig_owner next = { .peer = endpoint_of(NEW) };
+	struct tcpmig_endpoint old = endpoint_of(OLD);
+	struct rules_flows none = {};
+	struct rules_outcome outcome;
+
+	(void)state;
+	hold(TCPMIG_HOLD_DROP);
+	assert_int_equal(rules_reserve(&tables, &old, &next, 1000, &none, &outcome), -EBUSY);
+	lead_to(NEW, rules_arm);
+	assert_int_equal(rules_reserve(&tables, &old, &next, 1000, &none, &outcome), -EBUSY);
+	clear_rules();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_reserved_move_goes_on),
+		cmocka_unit_test(what_is_reserved_ends_by_itself),
+		cmocka_unit_test(a_held_rule_cannot_be_reserved),
 		cmocka_unit_test(a_hold_consumes_one_segment),
 		cmocka_unit_test(a_routed_packet_passes),
 		cmocka_unit_test(talk_is_noted_whatever_is_remembered),
