@@ -173,7 +173,7 @@ $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 		-lcmocka $(LDLIBS) -o $@
 
 # The unit tests again, with everything they use, under ASan and UBSan.
-SAN_SRC := user/endpoint.c user/images.c $(B)/criu_images.pb-c.c
+SAN_SRC := user/endpoint.c user/images.c user/policy.c $(B)/criu_images.pb-c.c
 $(B)/tests/unit/%.san: tests/unit/%.c $(SAN_SRC) Makefile | $(GEN)
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
