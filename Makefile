@@ -179,6 +179,7 @@ SAN_SRC += user/agent_store.c
 SAN_SRC += user/control_path.c
 SAN_SRC += user/endpoint.c
 SAN_SRC += user/images.c
+SAN_SRC += user/policy.c
 SAN_SRC += user/tls.c
 SAN_SRC += user/tls_peer.c
 SAN_SRC += $(B)/criu_images.pb-c.c

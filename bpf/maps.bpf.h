@@ -91,6 +91,26 @@ struct {
 	__type(value, struct tcpmig_iface);
 } tcpmig_ifaces SEC(".maps");
 
+/*
+ * The administrator's policy: root alone writes it, and whoever writes all the others (the agent)
+ * has no part in it. One of the two lists is in the slot, the other is for the next change: a
+ * change is one store of a pointer, and whoever made it is told when no program reads the list
+ * that was there before. An empty slot is no policy.
+ */
+struct policy_list {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tcpmig_policies);
+} tcpmig_policy_a SEC(".maps"), tcpmig_policy_b SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct policy_list);
+} tcpmig_policy SEC(".maps");
+
 /* Written by user space, and flows_gone by BPF too. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

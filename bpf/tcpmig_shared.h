@@ -317,7 +317,7 @@ struct tcpmig_policy {
 };
 
 /**
- * struct tcpmig_policies - what the administrator allows; one entry, written by root only.
+ * struct tcpmig_policies - what the administrator allows, written by root only.
  * @generation: 0: there is no policy, everything is allowed; else counts its changes
  * @count:      of @list
  */
@@ -326,6 +326,60 @@ struct tcpmig_policies {
 	__u32 count;
 	struct tcpmig_policy list[TCPMIG_POLICIES_MAX];
 };
+
+/* Two words of an address, of whatever byte order, as the number that a prefix begins. */
+static inline __u64 tcpmig_words_number(__be32 first, __be32 second)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (__u64)__builtin_bswap32(first) << 32 | __builtin_bswap32(second);
+#else
+	return (__u64)first << 32 | second;
+#endif
+}
+
+/** tcpmig_prefix_has_addr() - is the address of @ep in @prefix, whatever its port? */
+static inline int tcpmig_prefix_has_addr(const struct tcpmig_prefix *prefix,
+					 const struct tcpmig_endpoint *ep)
+{
+	__u64 high = tcpmig_words_number(prefix->addr32[0] ^ ep->addr32[0],
+					 prefix->addr32[1] ^ ep->addr32[1]);
+	__u64 low = tcpmig_words_number(prefix->addr32[2] ^ ep->addr32[2],
+					prefix->addr32[3] ^ ep->addr32[3]);
+
+	if (prefix->family != ep->family || prefix->bits > 128)
+		return 0;
+	if (prefix->bits > 64)
+		return !high && !(low >> (128 - prefix->bits));
+	return !prefix->bits || !(high >> (64 - prefix->bits));
+}
+
+/** tcpmig_prefix_has() - and its port? */
+static inline int tcpmig_prefix_has(const struct tcpmig_prefix *prefix,
+				    const struct tcpmig_endpoint *ep)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	__u16 port = __builtin_bswap16(ep->port);
+#else
+	__u16 port = ep->port;
+#endif
+
+	return port >= prefix->port_min && port <= prefix->port_max &&
+	       tcpmig_prefix_has_addr(prefix, ep);
+}
+
+/**
+ * tcpmig_policy_allows() - by this one entry, may flows of @old be with @peer?
+ * @same: they are the same endpoint: before a move, and after one back to it; then it is enough
+ *        that it is in @policy->old
+ */
+static inline int tcpmig_policy_allows(const struct tcpmig_policy *policy,
+				       const struct tcpmig_endpoint *old,
+				       const struct tcpmig_endpoint *peer, int same)
+{
+	/* A rewrite takes from @peer what the packet's family has: never that of another one. */
+	return tcpmig_prefix_has(&policy->old, old) && old->family == peer->family &&
+	       (same || tcpmig_prefix_has(&policy->new, peer));
+}
 
 /* X(NAME, "json_name"): what an event tells. The numbers are part of the layout. */
 #define TCPMIG_EVENTS(X)                \

@@ -8,7 +8,12 @@
 
 #include "tcpmig_shared.h"
 
-/** policy_allows() - may flows of @old be sent to @new? An empty list allows nothing. */
+/**
+ * policy_allows() - may flows of @old be sent to @new? An empty list allows nothing.
+ *
+ * Where @new is @old itself (nothing has moved, or it moves back) an entry for @old is enough.
+ * As BPF asks for each packet (bpf/policy.bpf.h).
+ */
 bool policy_allows(const struct tcpmig_policy *policies, size_t count,
 		   const struct tcpmig_endpoint *old, const struct tcpmig_endpoint *new);
 

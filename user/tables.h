@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Typed access to the maps that bpf/maps.bpf.h describes: how they are opened
- * (tables_open.c) and what is in them (tables.c). Nobody else calls bpf_map_*().
+ * (tables_open.c) and what is in them (tables.c, tables_policy.c). Nobody else calls bpf_map_*().
  * Knows layouts, not what they mean: that is rules.c.
  */
 #ifndef TCPMIG_TABLES_H
@@ -57,6 +57,42 @@ int tables_unpin(int dir_fd);
 
 /** tables_layout_pinned() - layout of the maps in @dir_fd; 0 if there are none; -errno. */
 int tables_layout_pinned(int dir_fd);
+
+/**
+ * struct tables_policy - the maps by which BPF is told what the administrator allows. Not in struct
+ * tables: who may write all of those must not be able to write these.
+ */
+struct tables_policy {
+	int fd;
+	int list_fd[2];
+	bool owned;
+};
+
+/**
+ * tables_policy_open() - for root. A child that is not to change the policy must not inherit it.
+ * @p: to fill; tables_policy_close() it
+ * Return: 0; -ENOENT: a map is missing; -EPROTO: another layout; another -errno.
+ */
+int tables_policy_open(struct tables_policy *p, int dir_fd);
+
+/** tables_policy_of_object() - as tables_of_object(). */
+int tables_policy_of_object(struct tables_policy *p, struct bpf_object *obj);
+
+/** tables_policy_close() - harmless on a zeroed or closed one. */
+void tables_policy_close(struct tables_policy *p);
+
+/**
+ * tables_set_policy() - what BPF allows from now on: at once, no packet meets half a list.
+ * @policies: .generation: 0: everything is allowed; else the next number is taken in its place
+ *
+ * When it returns no packet is being decided by what was there before. Needs no capability,
+ * only @p. One writer at a time: callers hold the lock of the pin directory.
+ * Return: 0; -E2BIG: more than TCPMIG_POLICIES_MAX; -errno.
+ */
+int tables_set_policy(const struct tables_policy *p, const struct tcpmig_policies *policies);
+
+/** tables_get_policy() - as BPF has it; .generation 0: there is none. Return: 0 or -errno. */
+int tables_get_policy(const struct tables_policy *p, struct tcpmig_policies *policies);
 
 /** tables_get_remote() - Return: 0, -ENOENT or -errno; so for all tables_get_*(). */
 int tables_get_remote(const struct tables *t, const struct tcpmig_endpoint *ep,

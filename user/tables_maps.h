@@ -5,4 +5,11 @@
 
 enum { RULES, REMOTES, FILTER, FLOWS, WIRES, COUNTERS, STATS, EVENTS, IFACES, META };
 
+/* Those of struct tables_policy: @fd first, then both of @list_fd. */
+#define POLICY_MAPS 3
+extern const char *const tables_policy_names[POLICY_MAPS];
+
+/* Opens the pin @name. Return: descriptor, or -1 with errno. */
+int tables_get_pinned(int dir_fd, const char *name);
+
 #endif

@@ -26,7 +26,7 @@ _Static_assert(ARRAY_SIZE(map_names) == ARRAY_SIZE(((struct tables *)0)->fd), "o
 #define META_BYTES  sizeof(struct tcpmig_meta)
 
 /* bpf_obj_get() takes paths only; the directory is open, so it cannot change under us. */
-static int get_pinned(int dir_fd, const char *name)
+int tables_get_pinned(int dir_fd, const char *name)
 {
 	char path[64];
 
@@ -55,7 +55,7 @@ static void tables_init(struct tables *t)
 
 int tables_layout_pinned(int dir_fd)
 {
-	_cleanup_close_ int fd = get_pinned(dir_fd, map_names[META]);
+	_cleanup_close_ int fd = tables_get_pinned(dir_fd, map_names[META]);
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info);
 	struct tcpmig_meta meta;
@@ -75,11 +75,11 @@ int tables_layout_pinned(int dir_fd)
 static int open_pins(struct tables *t, int dir_fd)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(map_names); i++) {
-		t->fd[i] = get_pinned(dir_fd, map_names[i]);
+		t->fd[i] = tables_get_pinned(dir_fd, map_names[i]);
 		if (t->fd[i] < 0)
 			return -errno;
 	}
-	t->announce_fd = get_pinned(dir_fd, ANNOUNCE);
+	t->announce_fd = tables_get_pinned(dir_fd, ANNOUNCE);
 	return t->announce_fd < 0 ? -errno : 0;
 }
 
@@ -131,23 +131,27 @@ void tables_close(struct tables *t)
 	tables_init(t);
 }
 
+static int set_pin_path(struct bpf_object *obj, const char *dir, const char *name)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
+	char path[4096];
+
+	if (!map)
+		return -ENOENT;
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return bpf_map__set_pin_path(map, path);
+}
+
 int tables_set_pin_paths(struct bpf_object *obj, const char *dir)
 {
-	char path[4096];
-	int err;
+	int err = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(map_names); i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(obj, map_names[i]);
-
-		if (!map)
-			return -ENOENT;
-		if (snprintf(path, sizeof(path), "%s/%s", dir, map_names[i]) >= (int)sizeof(path))
-			return -ENAMETOOLONG;
-		err = bpf_map__set_pin_path(map, path);
-		if (err)
-			return err;
-	}
-	return 0;
+	for (size_t i = 0; !err && i < ARRAY_SIZE(map_names); i++)
+		err = set_pin_path(obj, dir, map_names[i]);
+	for (size_t i = 0; !err && i < POLICY_MAPS; i++)
+		err = set_pin_path(obj, dir, tables_policy_names[i]);
+	return err;
 }
 
 /* Renamed over the older one, so that there always is one. */
@@ -177,5 +181,7 @@ int tables_unpin(int dir_fd)
 		err = unpin(dir_fd, ANNOUNCE);
 	for (size_t i = 0; !err && i < ARRAY_SIZE(map_names); i++)
 		err = unpin(dir_fd, map_names[i]);
+	for (size_t i = 0; !err && i < POLICY_MAPS; i++)
+		err = unpin(dir_fd, tables_policy_names[i]);
 	return err;
 }
