@@ -174,6 +174,7 @@ $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 
 # The unit tests again, with everything they use, under ASan and UBSan.
 SAN_SRC := user/endpoint.c user/images.c $(B)/criu_images.pb-c.c
+SAN_SRC += user/agent_log.c user/log.c
 $(B)/tests/unit/%.san: tests/unit/%.c $(SAN_SRC) Makefile | $(GEN)
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
