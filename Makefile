@@ -175,10 +175,12 @@ $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 # The unit tests again, with everything they use, under ASan and UBSan.
 SAN_SRC := user/agent_gate.c
 SAN_SRC += user/agent_limits.c
+SAN_SRC += user/agent_log.c
 SAN_SRC += user/agent_store.c
 SAN_SRC += user/control_path.c
 SAN_SRC += user/endpoint.c
 SAN_SRC += user/images.c
+SAN_SRC += user/log.c
 SAN_SRC += user/policy.c
 SAN_SRC += user/tls.c
 SAN_SRC += user/tls_peer.c

@@ -21,7 +21,7 @@ uint64_t moves_now_ns(void)
 int agent_moves_lock(struct agent_moves *m)
 {
 	struct stat st;
-	int err = pindir_relock(m->pins, LOCK_WAIT_MS);
+	int err = pindir_lock(m->pins, LOCK_WAIT_MS);
 
 	if (err)
 		return err;

@@ -11,34 +11,106 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "cleanup.h"
 #include "endpoint.h"
 #include "netlink.h"
 
 #define REPLY_TIMEOUT_S 5
 
-int netlink_talk(int bus, struct nlmsghdr *nlh, netlink_cb *cb, void *ctx)
+/* Sockets that stay open, by bus; NULL: each talk opens its own. */
+static struct mnl_socket *kept[NETLINK_GENERIC + 1];
+static const int kept_buses[] = { NETLINK_ROUTE, NETLINK_SOCK_DIAG };
+
+static struct mnl_socket *open_bus(int bus)
 {
 	struct timeval timeout = { .tv_sec = REPLY_TIMEOUT_S };
-	struct mnl_socket *nl = mnl_socket_open(bus);
+	struct mnl_socket *nl = mnl_socket_open2(bus, SOCK_CLOEXEC);
+
+	if (!nl)
+		return NULL;
+	if (setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) ||
+	    mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID)) {
+		mnl_socket_close(nl);
+		return NULL;
+	}
+	return nl;
+}
+
+int netlink_keep_open(void)
+{
+	int err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kept_buses); i++) {
+		int bus = kept_buses[i];
+
+		if (!kept[bus])
+			kept[bus] = open_bus(bus);
+		if (!kept[bus]) {
+			err = -errno;
+			netlink_keep_close();
+			return err;
+		}
+	}
+	return 0;
+}
+
+void netlink_keep_close(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kept_buses); i++) {
+		if (kept[kept_buses[i]])
+			mnl_socket_close(kept[kept_buses[i]]);
+		kept[kept_buses[i]] = NULL;
+	}
+}
+
+/*
+ * What an earlier talk that ended with an error has left unread. A dump goes on as it is
+ * read, and as long as it does, the kernel begins no other.
+ */
+static void drain(struct mnl_socket *nl)
+{
+	char buf[4096];
+
+	while (recv(mnl_socket_get_fd(nl), buf, sizeof(buf), MSG_DONTWAIT) >= 0 || errno == ENOBUFS)
+		;
+}
+
+/* Answers of an earlier talk may still come: they are not ours. */
+static int answer(struct mnl_socket *nl, __u32 seq, netlink_cb *cb, void *ctx)
+{
 	char buf[32768]; /* a dump fills up to this; larger than MNL_SOCKET_BUFFER_SIZE */
-	ssize_t len;
 	int run = MNL_CB_OK;
+	ssize_t len;
+
+	while (run > MNL_CB_STOP) {
+		len = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+		if (len < 0)
+			return -errno;
+		if (len >= (ssize_t)NLMSG_HDRLEN && ((struct nlmsghdr *)buf)->nlmsg_seq != seq)
+			continue;
+		run = mnl_cb_run(buf, len, seq, mnl_socket_get_portid(nl), cb, ctx);
+	}
+	return run < 0 ? -errno : 0;
+}
+
+int netlink_talk(int bus, struct nlmsghdr *nlh, netlink_cb *cb, void *ctx)
+{
+	static __u32 seq;
+	bool keep = bus < (int)ARRAY_SIZE(kept) && kept[bus];
+	struct mnl_socket *nl = keep ? kept[bus] : open_bus(bus);
 	int err = 0;
 
 	if (!nl)
 		return -errno;
-	nlh->nlmsg_seq = 1;
-	setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) ||
-	    mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
+	if (keep)
+		drain(nl);
+	nlh->nlmsg_seq = ++seq;
+	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
 		err = -errno;
-	while (!err && run > MNL_CB_STOP) {
-		len = mnl_socket_recvfrom(nl, buf, sizeof(buf));
-		run = len < 0 ? -1 : mnl_cb_run(buf, len, 1, mnl_socket_get_portid(nl), cb, ctx);
-		if (run < 0)
-			err = -errno;
-	}
-	mnl_socket_close(nl);
+	if (!err)
+		err = answer(nl, nlh->nlmsg_seq, cb, ctx);
+	if (!keep)
+		mnl_socket_close(nl);
 	return err;
 }
 

@@ -23,6 +23,17 @@ typedef int netlink_cb(const struct nlmsghdr *nlh, void *ctx);
 int netlink_talk(int bus, struct nlmsghdr *nlh, netlink_cb *cb, void *ctx);
 
 /**
+ * netlink_keep_open() - from now on all talk by NETLINK_ROUTE and NETLINK_SOCK_DIAG uses one
+ * socket each, opened now: for a process that will not be able to open any. After fork(), not
+ * before: two processes would read each other's answers.
+ * Return: 0 or -errno.
+ */
+int netlink_keep_open(void);
+
+/** netlink_keep_close() - each talk opens its own again. */
+void netlink_keep_close(void);
+
+/**
  * netlink_route() - the interface by which packets to @to leave.
  * @on_link: if not NULL: set to whether @to itself is the next hop, not a gateway
  * Return: ifindex (> 0), or -errno: -ENETUNREACH and -EHOSTUNREACH as connect() would.

@@ -21,6 +21,8 @@
 #define MOUNTED_MARKER "mounted_by_attach"
 /* Another, that whoever reads the events has locked. */
 #define READER_LOCK "tcpmig_watch"
+/* And one that the agent of these pins has locked. */
+#define AGENT_LOCK "tcpmig_agent"
 
 static bool is_bpffs(const char *path)
 {
@@ -83,12 +85,12 @@ static int make_dir(struct pindir *dir)
 	return 0;
 }
 
-static int lock(int fd, int wait_ms)
+int pindir_lock(struct pindir *dir, int wait_ms)
 {
 	const struct timespec retry = { .tv_nsec = LOCK_RETRY_MS * 1000000 };
 
 	for (int waited = 0; waited <= wait_ms; waited += LOCK_RETRY_MS) {
-		if (!flock(fd, LOCK_EX | LOCK_NB))
+		if (!flock(dir->fd, LOCK_EX | LOCK_NB))
 			return 0;
 		if (errno != EWOULDBLOCK)
 			return -errno;
@@ -135,7 +137,7 @@ int pindir_open(struct pindir *dir, const char *path, bool create)
 		}
 		err = check_owner(dir->fd);
 		if (!err)
-			err = lock(dir->fd, LOCK_WAIT_MS);
+			err = pindir_lock(dir, LOCK_WAIT_MS);
 		if (err) {
 			pindir_close(dir);
 			return err;
@@ -156,18 +158,13 @@ void pindir_unlock(struct pindir *dir)
 	flock(dir->fd, LOCK_UN);
 }
 
-int pindir_relock(struct pindir *dir, int wait_ms)
-{
-	return lock(dir->fd, wait_ms);
-}
-
-int pindir_lock_reader(int dir_fd)
+static int lock_place(int dir_fd, const char *name)
 {
 	int fd, err;
 
-	if (mkdirat(dir_fd, READER_LOCK, 0700) && errno != EEXIST)
+	if (mkdirat(dir_fd, name, 0700) && errno != EEXIST)
 		return -errno;
-	fd = openat(dir_fd, READER_LOCK, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (!flock(fd, LOCK_EX | LOCK_NB))
@@ -175,6 +172,27 @@ int pindir_lock_reader(int dir_fd)
 	err = errno == EWOULDBLOCK ? -EBUSY : -errno;
 	close(fd);
 	return err;
+}
+
+int pindir_lock_reader(int dir_fd)
+{
+	return lock_place(dir_fd, READER_LOCK);
+}
+
+int pindir_lock_agent(int dir_fd)
+{
+	return lock_place(dir_fd, AGENT_LOCK);
+}
+
+int pindir_reopen(struct pindir *dir)
+{
+	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	close(dir->fd);
+	dir->fd = fd;
+	return 0;
 }
 
 /*
@@ -200,6 +218,7 @@ int pindir_remove(struct pindir *dir)
 	bool ours;
 
 	unlinkat(dir->fd, READER_LOCK, AT_REMOVEDIR); /* what it cannot remove, rmdir() tells of */
+	unlinkat(dir->fd, AGENT_LOCK, AT_REMOVEDIR);
 	ours = name && !faccessat(dir->fd, MOUNTED_MARKER, F_OK, 0) &&
 	       only_entry(dir->path, MOUNTED_MARKER) && only_entry(PINDIR_BPFFS, name);
 	if (ours) {

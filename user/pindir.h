@@ -40,8 +40,25 @@ void pindir_close(struct pindir *dir);
 /** pindir_unlock() - others may lock it; the directory stays open. */
 void pindir_unlock(struct pindir *dir);
 
-/** pindir_relock() - after pindir_unlock(). Return: 0; -EBUSY: not within @wait_ms; -errno. */
-int pindir_relock(struct pindir *dir, int wait_ms);
+/**
+ * pindir_lock() - lock again what was unlocked. The directory may have been removed meanwhile.
+ * @wait_ms: at most, for another command
+ * Return: 0; -EBUSY: another command holds the lock; -errno.
+ */
+int pindir_lock(struct pindir *dir, int wait_ms);
+
+/**
+ * pindir_reopen() - an unlocked descriptor of one's own. After fork() two processes have one
+ * lock: that of either is that of both.
+ * Return: 0 or -errno, with @dir as it was.
+ */
+int pindir_reopen(struct pindir *dir);
+
+/**
+ * pindir_lock_agent() - be the agent of these pins, as pindir_lock_reader(). Whoever wants to
+ * know whether there is one takes the same lock for a moment.
+ */
+int pindir_lock_agent(int dir_fd);
 
 /**
  * pindir_lock_reader() - be the one who reads the events of these pins.
