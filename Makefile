@@ -24,7 +24,7 @@ ARCH_INC := /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 
 # Never overridden from outside; CFLAGS, CPPFLAGS, LDFLAGS and WERROR are the user's.
 OUR_CFLAGS   := -std=gnu11 -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes $(WERROR)
-OUR_CPPFLAGS := -D_GNU_SOURCE -DTCPMIG_VERSION='"$(VERSION)"' -Ibpf -Iuser -I$(B) \
+OUR_CPPFLAGS := -D_GNU_SOURCE -DTCPMIG_VERSION='"$(VERSION)"' -Ibpf -Iuser -I$(B) -Itests/fuzz \
 		$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 LDLIBS       := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
 # v2: with the 32-bit registers of v3 clang cuts packet pointers in half, which the verifier refuses.
@@ -166,6 +166,9 @@ $(B)/tests/bpf/test_random: HELPERS := $(RANDOM_HELPERS)
 $(B)/tests/bpf/test_random: $(RANDOM_HELPERS)
 $(B)/tests/bpf/test_nonlinear: HELPERS := $(RANDOM_HELPERS) tests/bpf/tap.c
 $(B)/tests/bpf/test_nonlinear: $(RANDOM_HELPERS) tests/bpf/tap.c
+# Messages by chance: in round trips, and as seeds of the fuzzers.
+$(B)/tests/unit/test_message $(B)/tests/unit/test_message.san: HELPERS := tests/fuzz/messages.c
+$(B)/tests/unit/test_message $(B)/tests/unit/test_message.san: tests/fuzz/messages.c
 $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
@@ -173,11 +176,13 @@ $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 		-lcmocka $(LDLIBS) -o $@
 
 # The unit tests again, with everything they use, under ASan and UBSan.
-SAN_SRC := user/endpoint.c user/images.c $(B)/criu_images.pb-c.c
+SAN_SRC := $(addprefix user/,endpoint.c images.c arena.c control_frame.c control_message.c \
+	   control_wire.c control_decode.c control_encode.c) \
+	   $(B)/criu_images.pb-c.c $(B)/control.pb-c.c
 $(B)/tests/unit/%.san: tests/unit/%.c $(SAN_SRC) Makefile | $(GEN)
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -std=gnu11 \
-		$(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(SAN_SRC) -lcmocka $(LDLIBS) -o $@
+		-DARENA_BLOCK_BYTES=0 $(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(HELPERS) $(SAN_SRC) -lcmocka $(LDLIBS) -o $@
 
 -include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/tests/*/*.d)
