@@ -8,6 +8,7 @@ PKG_CONFIG ?= pkg-config
 PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
 MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/tcpmig-bpf
 COMPDIR    ?= $(PREFIX)/share/bash-completion/completions
 CFLAGS     ?= -O2 -g
 B          ?= build
@@ -66,15 +67,18 @@ check:
 format:
 	$(Q)clang-format -i bpf/*.[ch] user/*.[ch] tests/*/*.[ch]
 
-##install: program, man page, completion (DESTDIR=, PREFIX=)
+##install: program, man pages, completion, example (DESTDIR=, PREFIX=)
 install: all
 	install -Dm755 $(B)/tcpmig-bpf $(DESTDIR)$(SBINDIR)/tcpmig-bpf
 	install -Dm644 docs/tcpmig-bpf.8 $(DESTDIR)$(MANDIR)/man8/tcpmig-bpf.8
+	install -Dm644 docs/tcpmig-agent.conf.5 $(DESTDIR)$(MANDIR)/man5/tcpmig-agent.conf.5
+	install -Dm644 docs/agent.conf.example $(DESTDIR)$(DOCDIR)/agent.conf.example
 	install -Dm644 docs/completion/tcpmig-bpf.bash $(DESTDIR)$(COMPDIR)/tcpmig-bpf
 
 ##uninstall: remove what install made
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/tcpmig-bpf $(DESTDIR)$(MANDIR)/man8/tcpmig-bpf.8 \
+		$(DESTDIR)$(MANDIR)/man5/tcpmig-agent.conf.5 $(DESTDIR)$(DOCDIR)/agent.conf.example \
 		$(DESTDIR)$(COMPDIR)/tcpmig-bpf
 
 ##clean: remove the build directory
@@ -177,7 +181,8 @@ $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 
 # The unit tests again, with everything they use, under ASan and UBSan.
 SAN_SRC := $(addprefix user/,endpoint.c images.c arena.c control_frame.c control_message.c \
-	   control_wire.c control_decode.c control_encode.c) \
+	   control_wire.c control_decode.c control_encode.c agent_conf.c agent_conf_values.c \
+	   prefix.c) \
 	   $(B)/criu_images.pb-c.c $(B)/control.pb-c.c
 $(B)/tests/unit/%.san: tests/unit/%.c $(SAN_SRC) Makefile | $(GEN)
 	$(say) CC $@
