@@ -8,6 +8,7 @@ PKG_CONFIG ?= pkg-config
 PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
 MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/tcpmig-bpf
 COMPDIR    ?= $(PREFIX)/share/bash-completion/completions
 CFLAGS     ?= -O2 -g
 B          ?= build
@@ -66,15 +67,18 @@ check:
 format:
 	$(Q)clang-format -i bpf/*.[ch] user/*.[ch] tests/*/*.[ch]
 
-##install: program, man page, completion (DESTDIR=, PREFIX=)
+##install: program, man pages, completion, example (DESTDIR=, PREFIX=)
 install: all
 	install -Dm755 $(B)/tcpmig-bpf $(DESTDIR)$(SBINDIR)/tcpmig-bpf
 	install -Dm644 docs/tcpmig-bpf.8 $(DESTDIR)$(MANDIR)/man8/tcpmig-bpf.8
+	install -Dm644 docs/tcpmig-agent.conf.5 $(DESTDIR)$(MANDIR)/man5/tcpmig-agent.conf.5
+	install -Dm644 docs/agent.conf.example $(DESTDIR)$(DOCDIR)/agent.conf.example
 	install -Dm644 docs/completion/tcpmig-bpf.bash $(DESTDIR)$(COMPDIR)/tcpmig-bpf
 
 ##uninstall: remove what install made
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/tcpmig-bpf $(DESTDIR)$(MANDIR)/man8/tcpmig-bpf.8 \
+		$(DESTDIR)$(MANDIR)/man5/tcpmig-agent.conf.5 $(DESTDIR)$(DOCDIR)/agent.conf.example \
 		$(DESTDIR)$(COMPDIR)/tcpmig-bpf
 
 ##clean: remove the build directory
@@ -176,7 +180,9 @@ $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 		-lcmocka $(LDLIBS) -o $@
 
 # The unit tests again, with everything they use, under ASan and UBSan.
-SAN_SRC := user/agent_gate.c
+SAN_SRC := user/agent_conf.c
+SAN_SRC += user/agent_conf_values.c
+SAN_SRC += user/agent_gate.c
 SAN_SRC += user/agent_limits.c
 SAN_SRC += user/agent_log.c
 SAN_SRC += user/agent_store.c
@@ -191,6 +197,7 @@ SAN_SRC += user/endpoint.c
 SAN_SRC += user/images.c
 SAN_SRC += user/log.c
 SAN_SRC += user/policy.c
+SAN_SRC += user/prefix.c
 SAN_SRC += user/tls.c
 SAN_SRC += user/tls_peer.c
 SAN_SRC += $(B)/criu_images.pb-c.c
