@@ -20,6 +20,15 @@ enum {
 	ARG_IDLE,
 	ARG_FROM,
 	ARG_TO,
+	ARG_DIR,
+	ARG_NAME,
+	ARG_DAYS,
+	ARG_NET,
+	ARG_IP,
+	ARG_ROLE,
+	ARG_OUT,
+	ARG_CA,
+	ARG_SUB_CA,
 };
 
 /* clang-format off */

@@ -155,15 +155,18 @@ bool endpoint_same(const struct tcpmig_endpoint *a, const struct tcpmig_endpoint
 	return endpoint_same_addr(a, b) && a->port == b->port;
 }
 
+const char *endpoint_format_addr(const struct tcpmig_endpoint *ep, char *buf)
+{
+	const void *addr = ep->family == AF_INET ? (const void *)&ep->addr32[3] : ep->addr;
+
+	return inet_ntop(ep->family, addr, buf, ENDPOINT_STRLEN);
+}
+
 const char *endpoint_format(const struct tcpmig_endpoint *ep, char *buf)
 {
-	char addr[INET6_ADDRSTRLEN];
+	char addr[ENDPOINT_STRLEN];
 
-	if (ep->family == AF_INET)
-		inet_ntop(AF_INET, &ep->addr32[3], addr, sizeof(addr));
-	else
-		inet_ntop(AF_INET6, ep->addr, addr, sizeof(addr));
-	snprintf(buf, ENDPOINT_STRLEN, ep->family == AF_INET ? "%s:%u" : "[%s]:%u", addr,
-		 ntohs(ep->port));
+	snprintf(buf, ENDPOINT_STRLEN, ep->family == AF_INET ? "%.45s:%u" : "[%.45s]:%u",
+		 endpoint_format_addr(ep, addr), ntohs(ep->port));
 	return buf;
 }

@@ -51,4 +51,7 @@ bool endpoint_same_addr(const struct tcpmig_endpoint *a, const struct tcpmig_end
  */
 const char *endpoint_format(const struct tcpmig_endpoint *ep, char *buf);
 
+/** endpoint_format_addr() - the address alone, without brackets. @buf and return: the same. */
+const char *endpoint_format_addr(const struct tcpmig_endpoint *ep, char *buf);
+
 #endif

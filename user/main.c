@@ -26,6 +26,10 @@ static const struct command commands[] = {
 	{ "criu-hook", "", "arm and redirect, as criu --action-script", cmd_criu_hook },
 	{ "rewrite-images", "DIR --from ADDR[:PORT] --to ADDR[:PORT]",
 	  "give the sockets in CRIU images another address", cmd_rewrite_images },
+	{ "pki",
+	  "init|issue|revoke|show [FILE]... [--dir DIR] [--name NAME] [--days N] [--net PREFIX]... "
+	  "[--ip ADDR]... [--role host|agent] [--out PREFIX] [--ca NAME] [--sub-ca NAME]",
+	  "a private CA: the certificates of hosts and agents", cmd_pki },
 };
 
 static int print_help(FILE *out)

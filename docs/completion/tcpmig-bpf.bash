@@ -11,6 +11,7 @@ _tcpmig_bpf_options() {
 	redirect) echo --established-only --flow ;;
 	gc) echo --idle ;;
 	rewrite-images) echo --from --to ;;
+	pki) echo --dir --name --days --net --ip --role --out --ca --sub-ca ;;
 	esac
 }
 
@@ -22,7 +23,7 @@ _tcpmig_bpf_rules() {
 _tcpmig_bpf() {
 	local cur prev words cword command word
 	local commands='attach detach hold redirect release list stats watch gc doctor'
-	commands+=' criu-hook rewrite-images'
+	commands+=' criu-hook rewrite-images pki'
 	local common='--json --verbose --pin-dir --help'
 	_init_completion -n : || return
 
@@ -30,7 +31,9 @@ _tcpmig_bpf() {
 		[[ " $commands " == *" $word "* ]] && command=$word && break
 	done
 	case $prev in
-	--pin-dir) _filedir -d && return ;;
+	--pin-dir | --dir) _filedir -d && return ;;
+	--out) _filedir && return ;;
+	--role) mapfile -t COMPREPLY < <(compgen -W 'host agent' -- "$cur") && return ;;
 	--mode) mapfile -t COMPREPLY < <(compgen -W 'auto tcx clsact' -- "$cur") && return ;;
 	--hold) mapfile -t COMPREPLY < <(compgen -W 'drop swallow' -- "$cur") && return ;;
 	esac
@@ -53,5 +56,12 @@ _tcpmig_bpf() {
 		__ltrim_colon_completions "$cur"
 		;;
 	rewrite-images) _filedir -d ;;
+	pki)
+		if [[ $prev == pki ]]; then
+			mapfile -t COMPREPLY < <(compgen -W 'init issue revoke show' -- "$cur")
+		else
+			_filedir crt
+		fi
+		;;
 	esac
 } && complete -F _tcpmig_bpf tcpmig-bpf
