@@ -24,7 +24,7 @@ ARCH_INC := /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 
 # Never overridden from outside; CFLAGS, CPPFLAGS, LDFLAGS and WERROR are the user's.
 OUR_CFLAGS   := -std=gnu11 -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes $(WERROR)
-OUR_CPPFLAGS := -D_GNU_SOURCE -DTCPMIG_VERSION='"$(VERSION)"' -Ibpf -Iuser -I$(B) \
+OUR_CPPFLAGS := -D_GNU_SOURCE -DTCPMIG_VERSION='"$(VERSION)"' -Ibpf -Iuser -I$(B) -Itests/fuzz \
 		$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 LDLIBS       := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
 # v2: with the 32-bit registers of v3 clang cuts packet pointers in half, which the verifier refuses.
@@ -166,6 +166,9 @@ $(B)/tests/bpf/test_random: HELPERS := $(RANDOM_HELPERS)
 $(B)/tests/bpf/test_random: $(RANDOM_HELPERS)
 $(B)/tests/bpf/test_nonlinear: HELPERS := $(RANDOM_HELPERS) tests/bpf/tap.c
 $(B)/tests/bpf/test_nonlinear: $(RANDOM_HELPERS) tests/bpf/tap.c
+# Messages by chance: in round trips, and as seeds of the fuzzers.
+$(B)/tests/unit/test_message $(B)/tests/unit/test_message.san: HELPERS := tests/fuzz/messages.c
+$(B)/tests/unit/test_message $(B)/tests/unit/test_message.san: tests/fuzz/messages.c
 $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
@@ -177,7 +180,13 @@ SAN_SRC := user/agent_gate.c
 SAN_SRC += user/agent_limits.c
 SAN_SRC += user/agent_log.c
 SAN_SRC += user/agent_store.c
+SAN_SRC += user/arena.c
+SAN_SRC += user/control_decode.c
+SAN_SRC += user/control_encode.c
+SAN_SRC += user/control_frame.c
+SAN_SRC += user/control_message.c
 SAN_SRC += user/control_path.c
+SAN_SRC += user/control_wire.c
 SAN_SRC += user/endpoint.c
 SAN_SRC += user/images.c
 SAN_SRC += user/log.c
@@ -185,7 +194,9 @@ SAN_SRC += user/policy.c
 SAN_SRC += user/tls.c
 SAN_SRC += user/tls_peer.c
 SAN_SRC += $(B)/criu_images.pb-c.c
-SAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -std=gnu11 $(OUR_CPPFLAGS)
+SAN_SRC += $(B)/control.pb-c.c
+SAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -std=gnu11 \
+	     -DARENA_BLOCK_BYTES=0 $(OUR_CPPFLAGS)
 SAN_OBJ := $(patsubst %.c,$(B)/san/%.o,$(notdir $(SAN_SRC)))
 vpath %.c user $(B)
 
@@ -201,6 +212,6 @@ $(B)/libsan.a: $(SAN_OBJ)
 $(B)/tests/unit/%.san: tests/unit/%.c $(B)/libsan.a Makefile
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(SAN_FLAGS) -MMD -MP -MF $@.d $< $(B)/libsan.a -lcmocka $(LDLIBS) -o $@
+	$(Q)$(CC) $(SAN_FLAGS) -MMD -MP -MF $@.d $< $(HELPERS) $(B)/libsan.a -lcmocka $(LDLIBS) -o $@
 
 -include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/san/*.d $(B)/tests/*/*.d)

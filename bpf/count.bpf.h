@@ -49,4 +49,13 @@ static __always_inline void count_in(__u32 ref)
 		stats->packets_in++;
 }
 
+/* After the table of flows has changed: who counts them meanwhile will count again. */
+static __always_inline void count_flow_change(__u32 ref)
+{
+	struct tcpmig_rule_stats *stats = rule_stats(ref);
+
+	if (stats)
+		__sync_fetch_and_add(&stats->flow_changes, 1);
+}
+
 #endif

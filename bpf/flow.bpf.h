@@ -51,6 +51,7 @@ static __always_inline struct tcpmig_flow *flow_make(const struct tcpmig_flow_ke
 
 	if (bpf_map_update_elem(&tcpmig_flows, key, &fresh, flags))
 		return 0;
+	count_flow_change(rule->ref);
 	event_send(TCPMIG_E_FLOW_NEW, rule->ref, rule_word(rule), key);
 	return flow_of_rule(key, rule->ref);
 }
@@ -75,6 +76,7 @@ static __always_inline void flow_remove(const struct tcpmig_flow_key *key, __u32
 	flow_unwire(key, ref);
 	event_of_flow(TCPMIG_E_FLOW_GONE, ref, key);
 	bpf_map_delete_elem(&tcpmig_flows, key);
+	count_flow_change(ref);
 	cache_void(&key->local);
 }
 

@@ -103,6 +103,10 @@ struct tcpmig_owner {
  * @flags:       TCPMIG_RULE_*
  * @made_ns:     when the rule was made; CLOCK_BOOTTIME
  * @changed_ns:  when its state was changed last; CLOCK_BOOTTIME
+ * @wired_at:    1 + tcpmig_rule_stats.flow_changes when its flows were counted last; 0: never, or
+ *               user space has changed them since. Not read by BPF, as the next two
+ * @wired_flows: how many they were
+ * @wired_peer:  all of them had a wire entry for it then; family 0: for none
  */
 struct tcpmig_rule {
 	__u64 word;
@@ -114,9 +118,12 @@ struct tcpmig_rule {
 	__u8 pad[6];
 	__u64 made_ns;
 	__u64 changed_ns;
+	__u64 wired_at;
+	__u32 wired_flows;
+	struct tcpmig_endpoint wired_peer;
 	struct tcpmig_owner owner[TCPMIG_HOPS_MAX];
 };
-_Static_assert(sizeof(struct tcpmig_rule) == 64 + TCPMIG_HOPS_MAX * 24, "no hidden padding");
+_Static_assert(sizeof(struct tcpmig_rule) == 96 + TCPMIG_HOPS_MAX * 24, "no hidden padding");
 
 /* epoch: counts state changes, 32 bits; hop: counts completed moves, modulo 65536 */
 static inline __u64 tcpmig_word(__u32 epoch, __u16 hop, enum tcpmig_state state)
@@ -237,11 +244,15 @@ struct tcpmig_cached {
 };
 _Static_assert(sizeof(struct tcpmig_cached) == 64, "one cache line");
 
-/** struct tcpmig_rule_stats - per CPU and rule. */
+/**
+ * struct tcpmig_rule_stats - per CPU and rule.
+ * @flow_changes: flows that BPF has made or removed, counted when that is done
+ */
 struct tcpmig_rule_stats {
 	__u64 packets_out; /* rewritten towards CUR */
 	__u64 packets_in;  /* rewritten back to OLD */
 	__u64 dropped;	   /* held, fenced or refused */
+	__u64 flow_changes;
 };
 
 /**

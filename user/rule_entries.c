@@ -143,8 +143,8 @@ static bool may_add(const struct tables *t, const struct tcpmig_rule *rule,
 	return !tcpmig_word_hop(rule_word_load(rule)) && !wired_by_another(t, rule, local);
 }
 
-static int flow_add(struct tables *t, const struct tcpmig_rule *rule,
-		    const struct tcpmig_endpoint *local, enum rules_origin origin)
+static int flow_add(struct tables *t, struct tcpmig_rule *rule, const struct tcpmig_endpoint *local,
+		    enum rules_origin origin)
 {
 	struct tcpmig_flow_key key = { .remote = rule->old, .local = *local };
 	struct tcpmig_flow flow;
@@ -160,11 +160,11 @@ static int flow_add(struct tables *t, const struct tcpmig_rule *rule,
 				     .flags = TCPMIG_FLOW_TALKED };
 	if (origin == RULES_SOCKETS)
 		flow.flags |= TCPMIG_FLOW_LOCAL;
+	rule->wired_at = 0;
 	return tables_set_flow(t, &key, &flow);
 }
 
-int rule_flows_add(struct tables *t, const struct tcpmig_rule *rule,
-		   const struct rules_flows *flows)
+int rule_flows_add(struct tables *t, struct tcpmig_rule *rule, const struct rules_flows *flows)
 {
 	int err = 0;
 
@@ -213,15 +213,37 @@ static int wire_add(const struct tcpmig_flow_key *key, const struct tcpmig_flow 
 	return 0;
 }
 
-int rule_wires_add(struct tables *t, const struct tcpmig_rule *rule,
-		   const struct tcpmig_endpoint *peer, struct rules_outcome *outcome)
+/* Nothing has changed since they were counted, and had their entries for @peer? */
+static bool is_wired(const struct tcpmig_rule *rule, const struct tcpmig_endpoint *peer,
+		     __u64 changes)
+{
+	return rule->wired_at == changes + 1 && (!peer || endpoint_same(peer, &rule->wired_peer));
+}
+
+/*
+ * A walk through the whole table takes milliseconds, so what it has found is kept. The number of
+ * changes is read before: a flow that comes while we walk makes the next one walk again.
+ */
+int rule_wires_add(struct tables *t, struct tcpmig_rule *rule, const struct tcpmig_endpoint *peer,
+		   struct rules_outcome *outcome)
 {
 	struct wiring w = { .t = t, .rule = rule, .peer = peer, .outcome = outcome };
+	struct tcpmig_rule_stats stats;
+	int err = tables_get_stats(t, tcpmig_ref_slot(rule->ref), &stats);
 
-	outcome->flows = 0;
+	outcome->flows = rule->wired_flows;
 	outcome->taken = 0;
 	outcome->table = 0;
-	return tables_each_flow(t, wire_add, &w);
+	if (err || is_wired(rule, peer, stats.flow_changes))
+		return err;
+	outcome->flows = 0;
+	err = tables_each_flow(t, wire_add, &w);
+	if (err)
+		return err;
+	rule->wired_at = outcome->taken ? 0 : stats.flow_changes + 1;
+	rule->wired_flows = outcome->flows;
+	rule->wired_peer = peer ? *peer : (struct tcpmig_endpoint){};
+	return 0;
 }
 
 /* Wherever it has been: every owner of the rule may still be in the table. */
@@ -243,7 +265,7 @@ static int flow_unwire(struct tables *t, const struct tcpmig_rule *rule,
 int rule_flow_remove(struct tables *t, const struct tcpmig_flow_key *key,
 		     const struct tcpmig_flow *flow)
 {
-	const struct tcpmig_rule *rule = &t->rules[tcpmig_ref_slot(flow->ref)];
+	struct tcpmig_rule *rule = &t->rules[tcpmig_ref_slot(flow->ref)];
 	struct tcpmig_event event = { .type = TCPMIG_E_FLOW_GONE, .ref = flow->ref, .key = *key };
 	struct tcpmig_flow now;
 	int err = tables_get_flow(t, key, &now);
@@ -252,6 +274,7 @@ int rule_flow_remove(struct tables *t, const struct tcpmig_flow_key *key,
 		return err == -ENOENT ? 0 : err;
 	if (now.ref != flow->ref || now.flags != flow->flags || now.seen != flow->seen)
 		return 0;
+	rule->wired_at = 0;
 	err = flow_unwire(t, rule, &key->local);
 	if (!err)
 		err = tables_del_flow(t, key);

@@ -31,16 +31,15 @@ __u32 rule_flow_seen_now(void);
 int rule_publish(struct tables *t, const struct tcpmig_rule *rule);
 
 /** rule_flows_add() - make @flows known to the rule, as far as their origin allows. */
-int rule_flows_add(struct tables *t, const struct tcpmig_rule *rule,
-		   const struct rules_flows *flows);
+int rule_flows_add(struct tables *t, struct tcpmig_rule *rule, const struct rules_flows *flows);
 
 /**
  * rule_wires_add() - the entries by which packets of @peer find the rule's flows.
  * @peer:    NULL: only count
  * @outcome: .flows and .taken are set
  */
-int rule_wires_add(struct tables *t, const struct tcpmig_rule *rule,
-		   const struct tcpmig_endpoint *peer, struct rules_outcome *outcome);
+int rule_wires_add(struct tables *t, struct tcpmig_rule *rule, const struct tcpmig_endpoint *peer,
+		   struct rules_outcome *outcome);
 
 /**
  * rule_flow_remove() - the entry of a flow that has ended, and those by which it is found on

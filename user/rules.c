@@ -17,13 +17,25 @@ static void set_deadline(struct tcpmig_rule *rule, __u32 ms)
 	__atomic_store_n(&rule->deadline_ns, rule_now_ns() + (__u64)ms * 1000000, __ATOMIC_RELEASE);
 }
 
-/* By the records themselves: a command that was killed may not have published its rule. */
+static bool has_old(const struct tcpmig_rule *rule, const struct tcpmig_endpoint *old)
+{
+	return rule_is_live(rule) && endpoint_same(&rule->old, old);
+}
+
+/*
+ * By the prefilter's entry, else by the records themselves: a command that was killed may not
+ * have published its rule.
+ */
 static int slot_of_old(const struct tables *t, const struct tcpmig_endpoint *old)
 {
-	for (__u32 slot = 0; slot < TCPMIG_RULES_MAX; slot++) {
-		const struct tcpmig_rule *rule = &t->rules[slot];
+	struct tcpmig_remote remote;
 
-		if (rule_is_live(rule) && endpoint_same(&rule->old, old))
+	if (!tables_get_remote(t, old, &remote) && remote.old_ref &&
+	    tcpmig_ref_slot(remote.old_ref) < TCPMIG_RULES_MAX &&
+	    has_old(&t->rules[tcpmig_ref_slot(remote.old_ref)], old))
+		return tcpmig_ref_slot(remote.old_ref);
+	for (__u32 slot = 0; slot < TCPMIG_RULES_MAX; slot++) {
+		if (has_old(&t->rules[slot], old))
 			return slot;
 	}
 	return -ENOENT;

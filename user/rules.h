@@ -46,7 +46,7 @@ struct rules_flows {
  * @flows: connections that now belong to it
  * @taken: of these, how many have no way to NEW because another connection of the
  *         client uses their addresses on the wire
- * @table: flows of all rules together
+ * @table: flows of all rules together; 0: nobody has looked
  */
 struct rules_outcome {
 	__u32 slot;

@@ -309,6 +309,7 @@ int tables_get_stats(const struct tables *t, __u32 slot, struct tcpmig_rule_stat
 		stats->packets_out += values[cpu].packets_out;
 		stats->packets_in += values[cpu].packets_in;
 		stats->dropped += values[cpu].dropped;
+		stats->flow_changes += values[cpu].flow_changes;
 	}
 	return 0;
 }

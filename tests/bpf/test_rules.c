@@ -444,6 +444,73 @@ static void what_is_reserved_ends_by_itself(void **state)
 	clear_rules();
 }
 
+static bool is_wired_to(enum who local, enum who peer)
+{
+	struct tcpmig_flow_key key = { .remote = endpoint_of(peer), .local = endpoint_of(local) };
+	struct tcpmig_wire wire;
+
+	return !tables_get_wire(&tables, &key, &wire);
+}
+
+/*
+ * What was found out when the move was reserved is not looked up again, unless BPF has made or
+ * removed a flow since, or user space has.
+ */
+static void flows_since_the_reservation_are_armed(void **state)
+{
+	struct tcpmig_endpoint old, client2;
+	struct rules_flows none = {}, second;
+	struct rules_outcome outcome;
+	struct tcpmig_owner next;
+	struct test_packet in, out;
+
+	(void)state;
+	family = 0;
+	old = endpoint_of(OLD);
+	client2 = endpoint_of(CLIENT2);
+	next = (struct tcpmig_owner){ .peer = endpoint_of(NEW) };
+	second = (struct rules_flows){ .local = &client2, .count = 1, .origin = RULES_NAMED };
+	for (int by_bpf = 0; by_bpf < 2; by_bpf++) {
+		lead_to(NEW, rules_reserve);
+		assert_true(is_wired_to(CLIENT, NEW));
+		if (by_bpf) {
+			packet_build(&in, TCP_DATA, &client2, &old);
+			assert_int_equal(run_program(OUT, &in, &out, 0, NULL), NEXT);
+		} else {
+			assert_int_equal(rules_learn(&tables, &old, &second, &outcome), 0);
+		}
+		assert_false(is_wired_to(CLIENT2, NEW));
+		assert_int_equal(
+			rules_hold(&tables, &old, 60000, TCPMIG_HOLD_DROP, &none, &outcome), 0);
+		assert_int_equal(outcome.flows, 2);
+		assert_int_equal(rules_arm(&tables, &old, &next, 60000, &none, &outcome), 0);
+		assert_int_equal(outcome.flows, 2);
+		assert_true(is_wired_to(CLIENT2, NEW));
+		clear_rules();
+	}
+}
+
+/* Only the walk through the table knows how many flows there are in all. */
+static void nothing_is_looked_up_twice(void **state)
+{
+	struct tcpmig_endpoint old;
+	struct rules_flows none = {};
+	struct rules_outcome outcome;
+	struct tcpmig_owner next;
+
+	(void)state;
+	family = 0;
+	old = endpoint_of(OLD);
+	next = (struct tcpmig_owner){ .peer = endpoint_of(NEW) };
+	lead_to(NEW, rules_reserve);
+	assert_int_equal(rules_hold(&tables, &old, 60000, TCPMIG_HOLD_DROP, &none, &outcome), 0);
+	assert_int_equal(outcome.table, 0);
+	assert_int_equal(rules_arm(&tables, &old, &next, 60000, &none, &outcome), 0);
+	assert_int_equal(outcome.table, 0);
+	assert_int_equal(outcome.flows, 1);
+	clear_rules();
+}
+
 /* A move that is under way has no room for another. */
 static void a_held_rule_cannot_be_reserved(void **state)
 {
@@ -466,6 +533,8 @@ int main(void)
 		cmocka_unit_test(a_reserved_move_goes_on),
 		cmocka_unit_test(what_is_reserved_ends_by_itself),
 		cmocka_unit_test(a_held_rule_cannot_be_reserved),
+		cmocka_unit_test(flows_since_the_reservation_are_armed),
+		cmocka_unit_test(nothing_is_looked_up_twice),
 		cmocka_unit_test(a_hold_consumes_one_segment),
 		cmocka_unit_test(a_routed_packet_passes),
 		cmocka_unit_test(talk_is_noted_whatever_is_remembered),

@@ -1,0 +1,650 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Tries, inside the sandbox of the agent, what an intruder would, and what the agent must be
+ * able to do; as TAP. With --free the same without the sandbox: then every attempt must
+ * succeed, or it proves nothing that it is refused inside. As root.
+ *
+ *	sandbox_probe PIN_DIR USER [--free]
+ */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/filter.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent_sandbox.h"
+#include "cleanup.h"
+#include "endpoint.h"
+#include "netlink.h"
+#include "netlink_neigh.h"
+#include "netlink_socks.h"
+#include "pindir.h"
+#include "tables.h"
+
+/* What was opened before the sandbox: as the agent has it, and what the attempts are about. */
+static struct {
+	struct pindir pins;
+	struct tables tables;
+	__u32 map_id;
+	int listener;	 /* TCP, on loopback; each attempt has its own */
+	int target;	 /* another, to connect to */
+	int unix_target; /* at unix_addr */
+	int tty;
+	int file;
+	struct sockaddr_in target_addr;
+	struct sockaddr_un unix_addr;
+	char path[64];
+	pid_t probe;  /* who starts the attempts */
+	pid_t victim; /* a process of root's */
+} world;
+
+/* Each returns 0 or -errno. */
+static int result(long value)
+{
+	return value < 0 ? -errno : 0;
+}
+
+static int load_program(void)
+{
+	const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+
+	return result(bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "probe", "GPL", insns,
+				    ARRAY_SIZE(insns), NULL));
+}
+
+static int create_map(void)
+{
+	return result(bpf_map_create(BPF_MAP_TYPE_ARRAY, "probe", 4, 8, 1, NULL));
+}
+
+static int get_pin(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/tcpmig_policy", world.pins.fd);
+	return result(bpf_obj_get(path));
+}
+
+static int get_map_by_id(void)
+{
+	return result(bpf_map_get_fd_by_id(world.map_id));
+}
+
+static int make_memory_file(void)
+{
+	return result(syscall(SYS_memfd_create, "probe", 0));
+}
+
+static int trace_parent(void)
+{
+	return result(ptrace(PTRACE_SEIZE, world.probe, 0, 0));
+}
+
+static int read_parent(void)
+{
+	char buf[8];
+	struct iovec to = { buf, sizeof(buf) }, from = { &world, sizeof(buf) };
+
+	return result(process_vm_readv(world.probe, &to, 1, &from, 1, 0));
+}
+
+static int open_shadow(void)
+{
+	return result(open("/etc/shadow", O_RDONLY));
+}
+
+static int open_world_readable(void)
+{
+	return result(open("/etc/passwd", O_RDONLY));
+}
+
+static int open_for_writing(void)
+{
+	return result(open(world.path, O_WRONLY));
+}
+
+static int make_file(void)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s.new", world.path);
+	return result(creat(path, 0600)) ?: result(unlink(path));
+}
+
+static int remove_name(void)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s.link", world.path);
+	return result(link(world.path, path)) ?: result(unlink(path));
+}
+
+static int connect_tcp(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	return fd < 0 ? -errno
+		      : result(connect(fd, (void *)&world.target_addr, sizeof(world.target_addr)));
+}
+
+static int connect_unix(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	return fd < 0 ? -errno
+		      : result(connect(fd, (void *)&world.unix_addr, sizeof(world.unix_addr)));
+}
+
+/* connect() itself, on a socket that is open. */
+static int connect_listener(void)
+{
+	if (shutdown(world.listener, SHUT_RDWR))
+		return -errno;
+	return result(
+		connect(world.listener, (void *)&world.target_addr, sizeof(world.target_addr)));
+}
+
+static int send_fast_open(void)
+{
+	if (shutdown(world.listener, SHUT_RDWR))
+		return -errno;
+	return result(sendto(world.listener, "x", 1, MSG_FASTOPEN, (void *)&world.target_addr,
+			     sizeof(world.target_addr)));
+}
+
+static int sendmsg_fast_open(void)
+{
+	struct iovec iov = { "x", 1 };
+	struct msghdr msg = { .msg_name = &world.target_addr,
+			      .msg_namelen = sizeof(world.target_addr),
+			      .msg_iov = &iov,
+			      .msg_iovlen = 1 };
+
+	if (shutdown(world.listener, SHUT_RDWR))
+		return -errno;
+	return result(sendmsg(world.listener, &msg, MSG_FASTOPEN));
+}
+
+static int bind_to_device(void)
+{
+	return result(setsockopt(world.listener, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
+}
+
+static int attach_filter(void)
+{
+	struct sock_filter pass = BPF_STMT(BPF_RET | BPF_K, 0xffff);
+	struct sock_fprog prog = { 1, &pass };
+
+	return result(
+		setsockopt(world.listener, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)));
+}
+
+static int raw_socket(void)
+{
+	return result(socket(AF_INET, SOCK_RAW, IPPROTO_TCP));
+}
+
+static int packet_socket(void)
+{
+	return result(socket(AF_PACKET, SOCK_RAW, htons(3)));
+}
+
+static int netlink_socket(void)
+{
+	return result(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+}
+
+static int udp_socket(void)
+{
+	return result(socket(AF_INET, SOCK_DGRAM, 0));
+}
+
+static int execute(void)
+{
+	execl("/bin/true", "true", NULL);
+	return -errno;
+}
+
+static int execute_by_fd(void)
+{
+	char *argv[] = { "true", NULL };
+	int fd = open("/bin/true", O_PATH);
+
+	return result(syscall(SYS_execveat, fd, "", argv, NULL, AT_EMPTY_PATH));
+}
+
+static int become_root(void)
+{
+	return result(setuid(0));
+}
+
+static int mount_tmpfs(void)
+{
+	return result(mount("tmpfs", "/mnt", "tmpfs", 0, NULL));
+}
+
+static int unshare_uts(void)
+{
+	return result(unshare(CLONE_NEWUTS));
+}
+
+static int unshare_user(void)
+{
+	return result(unshare(CLONE_NEWUSER));
+}
+
+static int fork_child(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	return result(pid);
+}
+
+static int kill_victim(void)
+{
+	return result(kill(world.victim, SIGURG));
+}
+
+static int kill_group(void)
+{
+	return result(kill(0, SIGURG));
+}
+
+static int type_into_terminal(void)
+{
+	return result(ioctl(world.tty, TIOCSTI, "x"));
+}
+
+static int ask_bytes_readable(void)
+{
+	int bytes;
+
+	return result(ioctl(world.tty, FIONREAD, &bytes));
+}
+
+static int be_dumpable(void)
+{
+	return result(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+}
+
+/* As root an image that is none comes as far as being looked at, if the kernel takes modules. */
+static int load_module(void)
+{
+	int err = result(syscall(SYS_init_module, "no module", 9, ""));
+
+	return err == -ENOEXEC || err == -ENOSYS ? 0 : err;
+}
+
+static int map_executable(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? -errno : 0;
+}
+
+static int make_executable(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? -errno : result(mprotect(p, 4096, PROT_READ | PROT_EXEC));
+}
+
+static int raise_limit(void)
+{
+	const struct rlimit limit = { 1, 1 };
+
+	return result(setrlimit(RLIMIT_CORE, &limit));
+}
+
+static int own_signals_of_file(void)
+{
+	return result(fcntl(world.listener, F_SETOWN, world.victim));
+}
+
+static int set_neighbour(void)
+{
+	struct neigh n = { .ifindex = if_nametoindex("eth0") };
+
+	if (!n.ifindex) /* no ioctl here: the second one is eth0 in a lab */
+		n.ifindex = 2;
+	n.state = NUD_STALE;
+	endpoint_parse("10.9.0.77:1", &n.addr);
+	n.addr.port = 0;
+	return neigh_set(&n) ?: neigh_delete(&n);
+}
+
+/* Allowed. */
+
+static int change_flows(void)
+{
+	struct tcpmig_flow flow = { .ref = 0x7fffffff }, found;
+	struct tcpmig_flow_key key = {};
+	int err;
+
+	endpoint_parse("10.9.0.98:1", &key.remote);
+	endpoint_parse("10.9.0.99:1", &key.local);
+	err = tables_set_flow(&world.tables, &key, &flow);
+	if (!err)
+		err = tables_get_flow(&world.tables, &key, &found);
+	return err ?: tables_del_flow(&world.tables, &key);
+}
+
+static int count_flow(const struct tcpmig_flow_key *key, const struct tcpmig_flow *flow, void *ctx)
+{
+	(void)key, (void)flow, (void)ctx;
+	return 0;
+}
+
+static int read_all_flows(void)
+{
+	return tables_each_flow(&world.tables, count_flow, NULL);
+}
+
+static int send_event(void)
+{
+	struct tcpmig_event event = { .type = TCPMIG_E_RULE };
+
+	return tables_announce(&world.tables, &event);
+}
+
+static int look_up_sockets(void)
+{
+	struct tcpmig_endpoint none;
+	struct connections c;
+	struct rules_flows flows;
+	int err;
+
+	endpoint_parse("127.0.0.1:1", &none);
+	err = netlink_sockets_to(&none, &flows);
+	free(flows.local);
+	if (!err)
+		err = netlink_connections(&c);
+	/* That of a client to world.target: both its ends. */
+	if (!err && c.count < 2)
+		err = -ENODATA;
+	if (!err)
+		connections_free(&c);
+	return err;
+}
+
+static int look_up_route(void)
+{
+	struct tcpmig_endpoint ep;
+	int ifindex;
+
+	endpoint_parse("127.0.0.1:1", &ep);
+	ifindex = netlink_route(&ep, NULL);
+	return ifindex < 0 ? ifindex : ifindex == 1 ? 0 : -ENODEV;
+}
+
+static int give_up(const struct nlmsghdr *nlh, void *ctx)
+{
+	(void)nlh, (void)ctx;
+	errno = ECANCELED;
+	return MNL_CB_ERROR;
+}
+
+/* A dump that is given up half-way leaves nothing that the next talk would take for its own. */
+static int talk_after_failure(void)
+{
+	char buf[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct rtgenmsg *gen;
+	int err;
+
+	nlh->nlmsg_type = RTM_GETADDR;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	gen = mnl_nlmsg_put_extra_header(nlh, sizeof(*gen));
+	gen->rtgen_family = AF_UNSPEC;
+	err = netlink_talk(NETLINK_ROUTE, nlh, give_up, NULL);
+	return err == -ECANCELED ? look_up_route() : err ?: -EINVAL;
+}
+
+static int accept_connection(void)
+{
+	return result(accept4(world.target, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+static int keep_state(void)
+{
+	struct stat st;
+
+	if (pwrite(world.file, "state", 5, 0) != 5 || fdatasync(world.file) ||
+	    fstat(world.file, &st) || flock(world.pins.fd, LOCK_EX | LOCK_NB) ||
+	    flock(world.pins.fd, LOCK_UN))
+		return -errno;
+	return st.st_size == 5 ? 0 : -EIO;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd, (void)what;
+	*(int *)ctx = 0;
+}
+
+static int run_event_loop(void)
+{
+	const struct timeval soon = { .tv_usec = 1000 };
+	struct event_base *base = event_base_new();
+	struct event *timer, *sig;
+	int err = -ETIME;
+
+	if (!base)
+		return -ENOMEM;
+	timer = evtimer_new(base, on_timer, &err);
+	sig = evsignal_new(base, SIGUSR1, on_timer, &err);
+	if (!timer || !sig || event_add(timer, &soon) || event_add(sig, NULL))
+		return -EIO;
+	event_base_loop(base, EVLOOP_ONCE);
+	event_free(timer);
+	event_free(sig);
+	event_base_free(base);
+	return err;
+}
+
+static int use_memory(void)
+{
+	char *p = malloc(64 << 20);
+
+	if (!p)
+		return -ENOMEM;
+	memset(p, 1, 64 << 20);
+	p = realloc(p, 128 << 20);
+	if (!p)
+		return -ENOMEM;
+	free(p);
+	p = malloc(1000);
+	free(p);
+	return p ? 0 : -ENOMEM;
+}
+
+static int signal_oneself(void)
+{
+	signal(SIGURG, SIG_DFL);
+	return result(raise(SIGURG));
+}
+
+/* clang-format off */
+#define ATTEMPT(fn) { #fn, fn, false }
+#define NEEDED(fn)  { #fn, fn, true }
+static const struct attempt {
+	const char *name;
+	int (*fn)(void);
+	bool needed;
+} attempts[] = {
+	ATTEMPT(load_program), ATTEMPT(create_map), ATTEMPT(get_pin), ATTEMPT(get_map_by_id),
+	ATTEMPT(make_memory_file), ATTEMPT(trace_parent), ATTEMPT(read_parent), ATTEMPT(open_shadow),
+	ATTEMPT(open_world_readable), ATTEMPT(open_for_writing), ATTEMPT(make_file),
+	ATTEMPT(remove_name), ATTEMPT(connect_tcp), ATTEMPT(connect_unix),
+	ATTEMPT(connect_listener), ATTEMPT(send_fast_open), ATTEMPT(sendmsg_fast_open),
+	ATTEMPT(bind_to_device), ATTEMPT(attach_filter), ATTEMPT(raw_socket),
+	ATTEMPT(packet_socket), ATTEMPT(netlink_socket), ATTEMPT(udp_socket), ATTEMPT(execute),
+	ATTEMPT(execute_by_fd), ATTEMPT(become_root), ATTEMPT(mount_tmpfs), ATTEMPT(unshare_uts),
+	ATTEMPT(unshare_user), ATTEMPT(fork_child), ATTEMPT(kill_victim), ATTEMPT(kill_group),
+	ATTEMPT(type_into_terminal), ATTEMPT(ask_bytes_readable), ATTEMPT(be_dumpable),
+	ATTEMPT(load_module), ATTEMPT(map_executable), ATTEMPT(make_executable),
+	ATTEMPT(raise_limit), ATTEMPT(own_signals_of_file), ATTEMPT(set_neighbour),
+	NEEDED(change_flows), NEEDED(read_all_flows), NEEDED(send_event),
+	NEEDED(look_up_sockets), NEEDED(look_up_route), NEEDED(talk_after_failure),
+	NEEDED(accept_connection), NEEDED(keep_state), NEEDED(run_event_loop),
+	NEEDED(use_memory), NEEDED(signal_oneself),
+};
+/* clang-format on */
+
+static int listen_tcp(struct sockaddr_in *addr)
+{
+	socklen_t len = sizeof(*addr);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*addr = (struct sockaddr_in){ .sin_family = AF_INET };
+	addr->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || bind(fd, (void *)addr, len) || listen(fd, 64) ||
+	    getsockname(fd, (void *)addr, &len))
+		return -1;
+	return fd;
+}
+
+static bool make_sockets(void)
+{
+	world.target = listen_tcp(&world.target_addr);
+	world.unix_target = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	world.unix_addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(world.unix_addr.sun_path, sizeof(world.unix_addr.sun_path), "%s.sock", world.path);
+	return world.target >= 0 && world.unix_target >= 0 &&
+	       !bind(world.unix_target, (void *)&world.unix_addr, sizeof(world.unix_addr)) &&
+	       !listen(world.unix_target, 64) && !connect_tcp();
+}
+
+static bool make_world(const char *pin_dir)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	int pty = posix_openpt(O_RDWR | O_NOCTTY);
+
+	strcpy(world.path, "/tmp/sandbox_probe.XXXXXX");
+	world.file = mkstemp(world.path);
+	if (pindir_open(&world.pins, pin_dir, false) || tables_open(&world.tables, world.pins.fd) ||
+	    bpf_obj_get_info_by_fd(tables_events_fd(&world.tables), &info, &len))
+		return false;
+	pindir_unlock(&world.pins);
+	world.map_id = info.id;
+	world.probe = getpid();
+	world.victim = fork();
+	if (!world.victim) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	if (pty < 0 || grantpt(pty) || unlockpt(pty))
+		return false;
+	world.tty = open(ptsname(pty), O_RDWR | O_NOCTTY);
+	return world.file >= 0 && world.victim > 0 && world.tty >= 0 && !chmod(world.path, 0666) &&
+	       make_sockets();
+}
+
+/* Mounts, and whatever else the attempt changes if it succeeds, are its own. */
+static int run_child(const struct attempt *attempt, const char *user)
+{
+	const char *why = "netlink";
+	struct sockaddr_in own;
+	int err;
+
+	setpgid(0, 0);
+	world.listener = listen_tcp(&own);
+	if (world.listener < 0 || unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return 98;
+	err = netlink_keep_open();
+	if (!err && user)
+		err = sandbox_enter(user, &why);
+	if (err) {
+		printf("# sandbox: %s: %s\n", why, strerror(-err));
+		fflush(stdout);
+		return 98;
+	}
+	err = attempt->fn();
+	return err ? -err : 0;
+}
+
+/* Return: 0: it succeeded; errno; 99: killed by the filter; 98: it could not be tried. */
+static int try(const struct attempt *attempt, const char *user)
+{
+	pid_t pid;
+	int status;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		_exit(run_child(attempt, user));
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return 98;
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return WTERMSIG(status) == SIGSYS ? 99 : 98;
+}
+
+static int run_all(const char *user)
+{
+	int failed = 0;
+
+	printf("1..%zu\n", ARRAY_SIZE(attempts));
+	for (size_t i = 0; i < ARRAY_SIZE(attempts); i++) {
+		const struct attempt *a = &attempts[i];
+		int got = try(a, user);
+		bool refused = got == EPERM || got == 99;
+		bool ok = !user || a->needed ? !got : refused;
+
+		printf("%s %zu %s: %s\n", ok ? "ok" : "not ok", i + 1, a->name,
+		       got == 99   ? "killed"
+		       : got == 98 ? "not tried"
+		       : got	   ? strerror(got)
+				   : "done");
+		failed += !ok;
+	}
+	return failed ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	if (argc < 3 || argc > 4)
+		return 2;
+	if (!make_world(argv[1])) {
+		printf("Bail out! %s\n", strerror(errno));
+		return 1;
+	}
+	status = run_all(argc == 4 ? NULL : argv[2]);
+	kill(world.victim, SIGKILL);
+	unlink(world.path);
+	unlink(world.unix_addr.sun_path);
+	return status;
+}
