@@ -54,10 +54,7 @@ int pindir_lock(struct pindir *dir, int wait_ms);
  */
 int pindir_reopen(struct pindir *dir);
 
-/**
- * pindir_lock_agent() - be the agent of these pins, as pindir_lock_reader(). Whoever wants to
- * know whether there is one takes the same lock for a moment.
- */
+/** pindir_lock_agent() - be the agent of these pins, as pindir_lock_reader(). */
 int pindir_lock_agent(int dir_fd);
 
 /**
@@ -66,6 +63,13 @@ int pindir_lock_agent(int dir_fd);
  * Return: descriptor, whose closing gives the place up; -EBUSY: somebody else has it; -errno.
  */
 int pindir_lock_reader(int dir_fd);
+
+/**
+ * pindir_agent_runs() - does an agent serve these pins (pindir_lock_agent())?
+ * @dir_fd: open pin directory; hold its lock: an agent that is starting may not be disturbed
+ * Return: 1, 0 or -errno.
+ */
+int pindir_agent_runs(int dir_fd);
 
 /**
  * pindir_remove() - remove the directory if nothing is in it; unmount the bpffs if we
