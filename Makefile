@@ -173,11 +173,15 @@ $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 		-lcmocka $(LDLIBS) -o $@
 
 # The unit tests again, with everything they use, under ASan and UBSan.
-SAN_SRC := user/endpoint.c user/images.c $(B)/criu_images.pb-c.c
+SAN_SRC := user/endpoint.c user/images.c user/tls.c user/tls_peer.c user/pki.c user/cert.c \
+	   user/prefix.c $(B)/criu_images.pb-c.c
+CERTS_TESTS := $(addprefix $(B)/tests/unit/,test_tls test_tls_refused)
+$(CERTS_TESTS) $(CERTS_TESTS:=.san): HELPERS := tests/unit/certs.c
+$(CERTS_TESTS) $(CERTS_TESTS:=.san): tests/unit/certs.c tests/unit/certs.h
 $(B)/tests/unit/%.san: tests/unit/%.c $(SAN_SRC) Makefile | $(GEN)
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -std=gnu11 \
-		$(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(SAN_SRC) -lcmocka $(LDLIBS) -o $@
+		$(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(HELPERS) $(SAN_SRC) -lcmocka $(LDLIBS) -o $@
 
 -include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/tests/*/*.d)
