@@ -179,6 +179,10 @@ $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(HELPERS) $(B)/libtcpmig.a \
 		-lcmocka $(LDLIBS) -o $@
 
+CERTS_TESTS := $(addprefix $(B)/tests/unit/,test_tls test_tls_refused)
+$(CERTS_TESTS) $(CERTS_TESTS:=.san): HELPERS := tests/unit/certs.c
+$(CERTS_TESTS) $(CERTS_TESTS:=.san): tests/unit/certs.c tests/unit/certs.h
+
 # The unit tests again, with everything they use, under ASan and UBSan.
 SAN_SRC := user/agent_conf.c
 SAN_SRC += user/agent_conf_values.c
@@ -187,6 +191,7 @@ SAN_SRC += user/agent_limits.c
 SAN_SRC += user/agent_log.c
 SAN_SRC += user/agent_store.c
 SAN_SRC += user/arena.c
+SAN_SRC += user/cert.c
 SAN_SRC += user/control_decode.c
 SAN_SRC += user/control_encode.c
 SAN_SRC += user/control_frame.c
@@ -196,6 +201,7 @@ SAN_SRC += user/control_wire.c
 SAN_SRC += user/endpoint.c
 SAN_SRC += user/images.c
 SAN_SRC += user/log.c
+SAN_SRC += user/pki.c
 SAN_SRC += user/policy.c
 SAN_SRC += user/prefix.c
 SAN_SRC += user/tls.c
