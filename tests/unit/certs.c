@@ -76,7 +76,7 @@ struct pki_ca cook(const struct recipe *r)
 struct pki_ca issue(const struct pki_ca *ca, enum cert_role role, const char *addr, const char *net)
 {
 	struct tcpmig_endpoint ep;
-	struct tcpmig_prefix prefix;
+	struct tcpmig_prefix prefix = { .port_max = 65535 };
 	struct pki_wanted wanted = { .role = role,
 				     .name = cert_role_name(role),
 				     .days = role == CERT_ROOT	   ? 60
@@ -91,7 +91,7 @@ struct pki_ca issue(const struct pki_ca *ca, enum cert_role role, const char *ad
 		wanted.addr_count = 1;
 	}
 	if (net) {
-		assert_null(prefix_parse(net, &prefix));
+		assert_int_equal(prefix_parse(net, &prefix, why), 0);
 		wanted.nets = &prefix;
 		wanted.net_count = 1;
 	}
