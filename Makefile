@@ -180,7 +180,7 @@ $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 		-lcmocka $(LDLIBS) -o $@
 
 # The unit tests again, with everything they use, under ASan and UBSan.
-SAN_SRC := $(addprefix user/,endpoint.c images.c arena.c control_frame.c control_message.c \
+SAN_SRC := $(addprefix user/,endpoint.c images.c files_img.c arena.c control_frame.c control_message.c \
 	   control_wire.c control_decode.c control_encode.c agent_conf.c agent_conf_values.c \
 	   prefix.c) \
 	   $(B)/criu_images.pb-c.c $(B)/control.pb-c.c
