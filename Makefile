@@ -40,7 +40,7 @@ GEN      := $(B)/tcpmig.skel.h $(B)/tcpmig_plain.skel.h $(B)/criu_images.pb-c.h 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS  := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
 BPF_HELPER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bpf/*.bpf.c))
-BENCHES    := $(B)/tests/bench/datapath $(B)/tests/bench/rr
+BENCHES    := $(B)/tests/bench/datapath $(B)/tests/bench/control $(B)/tests/bench/rr
 E2E_TOOLS  := $(patsubst tests/e2e/%.c,$(B)/tests/e2e/%,$(wildcard tests/e2e/*.c))
 # The program as another version, and as one whose maps are others, for tests of an upgrade.
 OTHERS     := $(B)/tests/other-version $(B)/tests/other-layout
