@@ -8,6 +8,7 @@ PKG_CONFIG ?= pkg-config
 PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
 MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/tcpmig-bpf
 COMPDIR    ?= $(PREFIX)/share/bash-completion/completions
 CFLAGS     ?= -O2 -g
 B          ?= build
@@ -24,7 +25,7 @@ ARCH_INC := /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 
 # Never overridden from outside; CFLAGS, CPPFLAGS, LDFLAGS and WERROR are the user's.
 OUR_CFLAGS   := -std=gnu11 -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes $(WERROR)
-OUR_CPPFLAGS := -D_GNU_SOURCE -DTCPMIG_VERSION='"$(VERSION)"' -Ibpf -Iuser -I$(B) \
+OUR_CPPFLAGS := -D_GNU_SOURCE -DTCPMIG_VERSION='"$(VERSION)"' -Ibpf -Iuser -I$(B) -Itests/fuzz \
 		$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 LDLIBS       := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
 # v2: with the 32-bit registers of v3 clang cuts packet pointers in half, which the verifier refuses.
@@ -66,15 +67,18 @@ check:
 format:
 	$(Q)clang-format -i bpf/*.[ch] user/*.[ch] tests/*/*.[ch]
 
-##install: program, man page, completion (DESTDIR=, PREFIX=)
+##install: program, man pages, completion, example (DESTDIR=, PREFIX=)
 install: all
 	install -Dm755 $(B)/tcpmig-bpf $(DESTDIR)$(SBINDIR)/tcpmig-bpf
 	install -Dm644 docs/tcpmig-bpf.8 $(DESTDIR)$(MANDIR)/man8/tcpmig-bpf.8
+	install -Dm644 docs/tcpmig-agent.conf.5 $(DESTDIR)$(MANDIR)/man5/tcpmig-agent.conf.5
+	install -Dm644 docs/agent.conf.example $(DESTDIR)$(DOCDIR)/agent.conf.example
 	install -Dm644 docs/completion/tcpmig-bpf.bash $(DESTDIR)$(COMPDIR)/tcpmig-bpf
 
 ##uninstall: remove what install made
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/tcpmig-bpf $(DESTDIR)$(MANDIR)/man8/tcpmig-bpf.8 \
+		$(DESTDIR)$(MANDIR)/man5/tcpmig-agent.conf.5 $(DESTDIR)$(DOCDIR)/agent.conf.example \
 		$(DESTDIR)$(COMPDIR)/tcpmig-bpf
 
 ##clean: remove the build directory
@@ -166,26 +170,49 @@ $(B)/tests/bpf/test_random: HELPERS := $(RANDOM_HELPERS)
 $(B)/tests/bpf/test_random: $(RANDOM_HELPERS)
 $(B)/tests/bpf/test_nonlinear: HELPERS := $(RANDOM_HELPERS) tests/bpf/tap.c
 $(B)/tests/bpf/test_nonlinear: $(RANDOM_HELPERS) tests/bpf/tap.c
+# Messages by chance: in round trips, and as seeds of the fuzzers.
+$(B)/tests/unit/test_message $(B)/tests/unit/test_message.san: HELPERS := tests/fuzz/messages.c
+$(B)/tests/unit/test_message $(B)/tests/unit/test_message.san: tests/fuzz/messages.c
 $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(HELPERS) $(B)/libtcpmig.a \
 		-lcmocka $(LDLIBS) -o $@
 
+CERTS_TESTS := $(addprefix $(B)/tests/unit/,test_tls test_tls_refused)
+$(CERTS_TESTS) $(CERTS_TESTS:=.san): HELPERS := tests/unit/certs.c
+$(CERTS_TESTS) $(CERTS_TESTS:=.san): tests/unit/certs.c tests/unit/certs.h
+
 # The unit tests again, with everything they use, under ASan and UBSan.
-SAN_SRC := user/agent_gate.c
+SAN_SRC := user/agent_conf.c
+SAN_SRC += user/agent_conf_values.c
+SAN_SRC += user/agent_gate.c
 SAN_SRC += user/agent_limits.c
 SAN_SRC += user/agent_log.c
 SAN_SRC += user/agent_store.c
+SAN_SRC += user/arena.c
+SAN_SRC += user/cert.c
+SAN_SRC += user/control_decode.c
+SAN_SRC += user/control_dial.c
+SAN_SRC += user/control_encode.c
+SAN_SRC += user/control_frame.c
+SAN_SRC += user/control_link.c
+SAN_SRC += user/control_message.c
 SAN_SRC += user/control_path.c
+SAN_SRC += user/control_wire.c
 SAN_SRC += user/endpoint.c
 SAN_SRC += user/images.c
 SAN_SRC += user/log.c
+SAN_SRC += user/pki.c
 SAN_SRC += user/policy.c
+SAN_SRC += user/prefix.c
 SAN_SRC += user/tls.c
 SAN_SRC += user/tls_peer.c
+SAN_SRC += user/files_img.c
 SAN_SRC += $(B)/criu_images.pb-c.c
-SAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -std=gnu11 $(OUR_CPPFLAGS)
+SAN_SRC += $(B)/control.pb-c.c
+SAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -std=gnu11 \
+	     -DARENA_BLOCK_BYTES=0 $(OUR_CPPFLAGS)
 SAN_OBJ := $(patsubst %.c,$(B)/san/%.o,$(notdir $(SAN_SRC)))
 vpath %.c user $(B)
 
@@ -201,6 +228,6 @@ $(B)/libsan.a: $(SAN_OBJ)
 $(B)/tests/unit/%.san: tests/unit/%.c $(B)/libsan.a Makefile
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(SAN_FLAGS) -MMD -MP -MF $@.d $< $(B)/libsan.a -lcmocka $(LDLIBS) -o $@
+	$(Q)$(CC) $(SAN_FLAGS) -MMD -MP -MF $@.d $< $(HELPERS) $(B)/libsan.a -lcmocka $(LDLIBS) -o $@
 
 -include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/san/*.d $(B)/tests/*/*.d)

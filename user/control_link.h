@@ -8,7 +8,7 @@
 
 struct control_link;
 
-#define CONTROL_WHY_LEN 320
+#define CONTROL_WHY_LEN 400
 
 /**
  * control_link_tls() - connect to an agent, shake hands, say HELLO.

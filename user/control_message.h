@@ -65,7 +65,7 @@ enum message_state {
 	MESSAGE_STATES_COUNT,
 };
 
-/** struct message_flows - client ends; .at is allocated. */
+/** struct message_flows - client ends, of the family of OLD; .at is allocated. */
 struct message_flows {
 	struct tcpmig_endpoint *at;
 	size_t count; /* at most MESSAGE_FLOWS_MAX */
@@ -101,7 +101,7 @@ struct message_request {
 	char text[MESSAGE_TEXT_MAX];
 };
 
-/** struct message_move - a migration as the agent knows it; family 0: not known. */
+/** struct message_move - a migration as the agent knows it; family 0, @uuid zero: not known. */
 struct message_move {
 	uint8_t uuid[MESSAGE_UUID_LEN];
 	uint64_t epoch;
@@ -115,7 +115,7 @@ struct message_move {
 
 /**
  * struct message_answer - what a request has come to.
- * @text:    for a person, where @result is not MESSAGE_OK; HELLO: software
+ * @text:    for a person, where @result is not MESSAGE_OK; else software, of HELLO only
  * @move:    after the order, where @has_move
  * @missing: flows of the order that are no connections here: as many as fit, of @missing_count
  * @moves:   of LOCAL_STATUS
@@ -139,7 +139,8 @@ struct message_answer {
 
 /**
  * message_request_decode() - from the payload of a frame.
- * @req: filled; message_request_free() it, also after an error
+ * @req: filled, with its flows in ascending order and none twice; message_request_free() it,
+ *       also after an error
  * @why: on error: what is wrong, as a phrase (static storage)
  * Return: 0; -EBADMSG: not exactly one well-formed request (damaged, unknown type or field,
  * trailing bytes, a value out of its bounds); -ENOMEM.
@@ -150,6 +151,9 @@ int message_request_decode(struct message_request *req, const void *buf, size_t 
 /**
  * message_request_encode() - as a whole frame with its head.
  * @buf: FRAME_BYTES bytes
+ *
+ * Flows need no order, and one that is there twice is sent once. Fields that the type of @req
+ * does not have are not looked at.
  * Return: bytes written; -EMSGSIZE: more than a frame may have; -EINVAL: a field out of its
  * bounds; -ENOMEM.
  */
@@ -164,6 +168,12 @@ int message_answer_decode(struct message_answer *answer, const void *buf, size_t
 			  const char **why);
 int message_answer_encode(const struct message_answer *answer, void *buf);
 void message_answer_free(struct message_answer *answer);
+
+/** message_text_is_valid() - shorter than MESSAGE_TEXT_MAX, UTF-8, no control characters? */
+bool message_text_is_valid(const char *text);
+
+/** message_text_set() - what of @from is valid; '?' for the rest, cut between characters. */
+void message_text_set(char text[MESSAGE_TEXT_MAX], const char *from);
 
 /** message_type_name(), message_result_name(), message_state_name() - static storage. */
 const char *message_type_name(enum message_type type);

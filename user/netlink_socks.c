@@ -13,9 +13,10 @@
 #include "netlink.h"
 #include "netlink_socks.h"
 
-/* @remote: only those connected to it; NULL: all. */
+/* @remote, @local: only those with this end; NULL: whatever it is. */
 struct socket_search {
 	const struct tcpmig_endpoint *remote;
+	const struct tcpmig_endpoint *local;
 	struct connections found;
 	size_t room;
 };
@@ -39,7 +40,9 @@ static int on_socket(const struct nlmsghdr *nlh, void *ctx)
 	void *grown;
 
 	endpoint_of_diag(&key.remote, diag->idiag_family, id->idiag_dst, id->idiag_dport);
-	if (search->remote && !endpoint_same(&key.remote, search->remote))
+	endpoint_of_diag(&key.local, diag->idiag_family, id->idiag_src, id->idiag_sport);
+	if ((search->remote && !endpoint_same(&key.remote, search->remote)) ||
+	    (search->local && !endpoint_same(&key.local, search->local)))
 		return MNL_CB_OK;
 	if (found->count == search->room) {
 		search->room = search->room ? search->room * 2 : 64;
@@ -50,7 +53,6 @@ static int on_socket(const struct nlmsghdr *nlh, void *ctx)
 		}
 		found->keys = grown;
 	}
-	endpoint_of_diag(&key.local, diag->idiag_family, id->idiag_src, id->idiag_sport);
 	found->keys[found->count++] = key;
 	return MNL_CB_OK;
 }
@@ -68,18 +70,37 @@ static int dump_sockets(int family, __u32 states, struct socket_search *search)
 	req->sdiag_protocol = IPPROTO_TCP;
 	req->idiag_states = states;
 	req->id.idiag_dport = search->remote ? search->remote->port : 0;
+	req->id.idiag_sport = search->local ? search->local->port : 0;
 	return netlink_talk(NETLINK_SOCK_DIAG, nlh, on_socket, search);
 }
 
 /* IPv6 first: v4-mapped sockets are among those. */
 static int search_sockets(struct socket_search *search, __u32 states)
 {
+	const struct tcpmig_endpoint *end = search->remote ?: search->local;
 	int err = dump_sockets(AF_INET6, states, search);
 
-	if (!err && (!search->remote || search->remote->family == AF_INET))
+	if (!err && (!end || end->family == AF_INET))
 		err = dump_sockets(AF_INET, states, search);
 	if (err)
 		connections_free(&search->found);
+	return err;
+}
+
+/* The ends that were not searched for. */
+static int other_ends(struct socket_search *search, __u32 states, struct rules_flows *found)
+{
+	int err = search_sockets(search, states);
+	const struct tcpmig_flow_key *keys = search->found.keys;
+
+	*found = (struct rules_flows){ .origin = RULES_SOCKETS, .count = search->found.count };
+	if (!err && found->count) {
+		found->local = calloc(found->count, sizeof(*found->local));
+		err = found->local ? 0 : -ENOMEM;
+	}
+	for (size_t i = 0; !err && i < found->count; i++)
+		found->local[i] = search->remote ? keys[i].local : keys[i].remote;
+	connections_free(&search->found);
 	return err;
 }
 
@@ -88,17 +109,18 @@ int netlink_sockets_to(const struct tcpmig_endpoint *remote, struct rules_flows 
 	const __u32 others = 1 << TCP_LISTEN | 1 << TCP_CLOSE | 1 << TCP_TIME_WAIT |
 			     1 << TCP_SYN_SENT;
 	struct socket_search search = { .remote = remote };
-	int err = search_sockets(&search, ~others);
 
-	*found = (struct rules_flows){ .origin = RULES_SOCKETS, .count = search.found.count };
-	if (!err && found->count) {
-		found->local = calloc(found->count, sizeof(*found->local));
-		err = found->local ? 0 : -ENOMEM;
-	}
-	for (size_t i = 0; !err && i < found->count; i++)
-		found->local[i] = search.found.keys[i].local;
-	connections_free(&search.found);
-	return err;
+	return other_ends(&search, ~others, found);
+}
+
+int netlink_clients_of(const struct tcpmig_endpoint *server, bool established,
+		       struct rules_flows *found)
+{
+	const __u32 closing = 1 << TCP_FIN_WAIT1 | 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT |
+			      1 << TCP_LAST_ACK | 1 << TCP_CLOSING;
+	struct socket_search search = { .local = server };
+
+	return other_ends(&search, 1 << TCP_ESTABLISHED | (established ? 0 : closing), found);
 }
 
 static int compare_keys(const void *a, const void *b)

@@ -21,6 +21,15 @@
  */
 int netlink_sockets_to(const struct tcpmig_endpoint *remote, struct rules_flows *found);
 
+/**
+ * netlink_clients_of() - the other way round: remote ends of the TCP sockets whose local end is
+ * @server, as a server on this host has them.
+ * @established: only where neither side has closed
+ * Return: as netlink_sockets_to().
+ */
+int netlink_clients_of(const struct tcpmig_endpoint *server, bool established,
+		       struct rules_flows *found);
+
 /** struct connections - every TCP socket that has a peer, TIME_WAIT included; sorted. */
 struct connections {
 	struct tcpmig_flow_key *keys;

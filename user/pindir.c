@@ -201,6 +201,18 @@ int pindir_reopen(struct pindir *dir)
 	return 0;
 }
 
+int pindir_agent_runs(int dir_fd)
+{
+	_cleanup_close_ int fd = openat(dir_fd, AGENT_LOCK,
+					O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!flock(fd, LOCK_SH | LOCK_NB))
+		return 0;
+	return errno == EWOULDBLOCK ? 1 : -errno;
+}
+
 /*
  * Is @name the only pin or directory in @path? Names with a dot cannot be made
  * there; they are the kernel's own (maps.debug, progs.debug).

@@ -54,10 +54,7 @@ int pindir_lock(struct pindir *dir, int wait_ms);
  */
 int pindir_reopen(struct pindir *dir);
 
-/**
- * pindir_lock_agent() - be the agent of these pins, as pindir_lock_reader(). Whoever wants to
- * know whether there is one takes the same lock for a moment, with that of @dir_fd held, too.
- */
+/** pindir_lock_agent() - be the agent of these pins, as pindir_lock_reader(). */
 int pindir_lock_agent(int dir_fd);
 
 /** pindir_unlock_agent() - give that place up, and remove it; @dir is locked by the caller. */
@@ -69,6 +66,13 @@ void pindir_unlock_agent(const struct pindir *dir, int lock_fd);
  * Return: descriptor, whose closing gives the place up; -EBUSY: somebody else has it; -errno.
  */
 int pindir_lock_reader(int dir_fd);
+
+/**
+ * pindir_agent_runs() - does an agent serve these pins (pindir_lock_agent())?
+ * @dir_fd: open pin directory; hold its lock: an agent that is starting may not be disturbed
+ * Return: 1, 0 or -errno.
+ */
+int pindir_agent_runs(int dir_fd);
 
 /**
  * pindir_remove() - remove the directory if nothing is in it; unmount the bpffs if we

@@ -78,6 +78,16 @@ void session_unlock(struct session *s)
 	pindir_unlock(&s->dir);
 }
 
+int session_relock(struct session *s, int wait_ms)
+{
+	int err = pindir_lock(&s->dir, wait_ms);
+
+	if (err || !session_is_gone(s))
+		return err;
+	session_unlock(s);
+	return -ENOENT;
+}
+
 bool session_is_gone(const struct session *s)
 {
 	struct tables now;

@@ -29,6 +29,12 @@ void session_close(struct session *s);
 /** session_unlock() - other commands may go on; @s is for reading only from now on. */
 void session_unlock(struct session *s);
 
+/**
+ * session_relock() - after session_unlock(): as it was before.
+ * Return: 0; -ENOENT: what was opened is not pinned any more; -EBUSY; -errno.
+ */
+int session_relock(struct session *s, int wait_ms);
+
 /** session_is_gone() - has a detach removed these pins, even if others are there by now? */
 bool session_is_gone(const struct session *s);
 

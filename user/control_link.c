@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The conversation: TLS where it goes by network, HELLO, one frame a message. */
+#include <errno.h>
+#include <openssl/err.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control_dial.h"
+#include "control_frame.h"
+#include "control_link.h"
+#include "endpoint.h"
+
+/**
+ * struct control_link - an open connection.
+ * @name:     what messages call it
+ * @ssl:      NULL on the control socket
+ * @end_ms:   of what is being done now
+ * @sent, @received: ids of the latest request and of the latest answer: answers come in order
+ */
+struct control_link {
+	char name[CONTROL_PATH_LEN];
+	int fd;
+	SSL *ssl;
+	BIO_METHOD *method;
+	unsigned int timeout_ms;
+	uint64_t end_ms;
+	uint64_t sent;
+	uint64_t received;
+	uint8_t frame[FRAME_BYTES];
+};
+
+static int fail(const struct control_link *link, int err, char *why)
+{
+	const char *name = link->name;
+	char reason[TLS_WHY_LEN];
+
+	if (err == -ETIMEDOUT) {
+		snprintf(why, CONTROL_WHY_LEN, "%s: no answer within %u ms", name,
+			 link->timeout_ms);
+	} else if (err == -ECONNRESET) {
+		snprintf(why, CONTROL_WHY_LEN, "%s: the agent has closed the connection", name);
+	} else if (err == -EPROTO && link->ssl) {
+		tls_failure(link->ssl, reason);
+		snprintf(why, CONTROL_WHY_LEN, "%s: TLS: %s", name, reason);
+	} else {
+		snprintf(why, CONTROL_WHY_LEN, "%s: %s", name, strerror(-err));
+	}
+	return err;
+}
+
+/* What SSL_*() returned, as progress (> 0), or 0 after waiting, or -errno. */
+static int ssl_step(struct control_link *link, int ret)
+{
+	switch (SSL_get_error(link->ssl, ret)) {
+	case SSL_ERROR_NONE:
+		return ret;
+	case SSL_ERROR_WANT_READ:
+		return control_wait(link->fd, POLLIN, link->end_ms);
+	case SSL_ERROR_WANT_WRITE:
+		return control_wait(link->fd, POLLOUT, link->end_ms);
+	case SSL_ERROR_ZERO_RETURN:
+		return -ECONNRESET;
+	default: /* without a word in the queue it is the end of the stream, or an RST */
+		return ERR_peek_error() ? -EPROTO : -ECONNRESET;
+	}
+}
+
+static int socket_step(struct control_link *link, ssize_t ret, short events)
+{
+	if (ret > 0)
+		return ret;
+	if (ret < 0 && errno == EAGAIN)
+		return control_wait(link->fd, events, link->end_ms);
+	return ret == 0 || errno == EPIPE ? -ECONNRESET : errno == EINTR ? 0 : -errno;
+}
+
+static int link_write(struct control_link *link, const uint8_t *buf, size_t len)
+{
+	int done;
+
+	for (size_t at = 0; at < len; at += done) {
+		ERR_clear_error();
+		done = link->ssl
+			       ? ssl_step(link, SSL_write(link->ssl, buf + at, len - at))
+			       : socket_step(link, send(link->fd, buf + at, len - at, MSG_NOSIGNAL),
+					     POLLOUT);
+		if (done < 0)
+			return done;
+	}
+	return 0;
+}
+
+static int link_read(struct control_link *link, uint8_t *buf, size_t len)
+{
+	int done;
+
+	for (size_t at = 0; at < len; at += done) {
+		ERR_clear_error();
+		done = link->ssl ? ssl_step(link, SSL_read(link->ssl, buf + at, len - at))
+				 : socket_step(link, recv(link->fd, buf + at, len - at, 0), POLLIN);
+		if (done < 0)
+			return done;
+	}
+	return 0;
+}
+
+static void begin(struct control_link *link)
+{
+	link->end_ms = control_now_ms() + link->timeout_ms;
+}
+
+static int send_request(struct control_link *link, struct message_request *req, char *why)
+{
+	int len, err;
+
+	req->id = link->sent + 1;
+	len = message_request_encode(req, link->frame);
+	if (len < 0) {
+		snprintf(why, CONTROL_WHY_LEN, "%s: a %s that cannot be sent: %s", link->name,
+			 message_type_name(req->type), strerror(-len));
+		return len;
+	}
+	link->sent++;
+	err = link_write(link, link->frame, len);
+	return err ? fail(link, err, why) : 0;
+}
+
+static int read_frame(struct control_link *link, char *why)
+{
+	int err = link_read(link, link->frame, FRAME_HEAD_BYTES);
+	int len = err ? err : frame_payload(link->frame);
+
+	if (!err && len < 0) {
+		snprintf(why, CONTROL_WHY_LEN, "%s: what it answers is not our protocol",
+			 link->name);
+		return -EBADMSG;
+	}
+	if (!err)
+		err = link_read(link, link->frame, len);
+	return err ? fail(link, err, why) : len;
+}
+
+static int receive_answer(struct control_link *link, struct message_answer *answer, char *why)
+{
+	const char *wrong;
+	int len, err;
+
+	*answer = (struct message_answer){};
+	len = read_frame(link, why);
+	if (len < 0)
+		return len;
+	err = message_answer_decode(answer, link->frame, len, &wrong);
+	if (!err && answer->id == ++link->received)
+		return 0;
+	if (!err) {
+		wrong = "it is that to another request";
+		err = -EBADMSG;
+	}
+	snprintf(why, CONTROL_WHY_LEN, "%s: a wrong answer: %s", link->name,
+		 err == -ENOMEM ? "no memory" : wrong);
+	message_answer_free(answer);
+	*answer = (struct message_answer){};
+	return err;
+}
+
+int control_send(struct control_link *link, struct message_request *req, char *why)
+{
+	begin(link);
+	return send_request(link, req, why);
+}
+
+int control_receive(struct control_link *link, struct message_answer *answer, char *why)
+{
+	begin(link);
+	return receive_answer(link, answer, why);
+}
+
+int control_call(struct control_link *link, struct message_request *req,
+		 struct message_answer *answer, char *why)
+{
+	int err;
+
+	begin(link);
+	err = send_request(link, req, why);
+	return err ? err : receive_answer(link, answer, why);
+}
+
+static int hello(struct control_link *link, char *why)
+{
+	struct message_request req = { .type = MESSAGE_HELLO, .version = MESSAGE_VERSION };
+	struct message_answer answer;
+	int err;
+
+	snprintf(req.text, sizeof(req.text), "tcpmig-bpf " TCPMIG_VERSION);
+	err = send_request(link, &req, why);
+	if (!err)
+		err = receive_answer(link, &answer, why);
+	if (err)
+		return err;
+	if (answer.result != MESSAGE_OK)
+		snprintf(why, CONTROL_WHY_LEN, "%s: %.200s", link->name, answer.text);
+	else if (answer.version != MESSAGE_VERSION)
+		snprintf(why, CONTROL_WHY_LEN, "%s: it speaks version %u of the protocol, we %d",
+			 link->name, answer.version, MESSAGE_VERSION);
+	else
+		why = NULL;
+	message_answer_free(&answer);
+	return why ? -EPROTONOSUPPORT : 0;
+}
+
+static int check_agent(struct control_link *link, struct tls *tls,
+		       const struct tcpmig_endpoint *agent, char *why)
+{
+	char reason[TLS_WHY_LEN];
+	struct tls_peer peer;
+	int err = tls_peer_of(link->ssl, &peer, reason);
+
+	if (!err)
+		err = tls_peer_check(tls, &peer, reason);
+	if (err)
+		snprintf(why, CONTROL_WHY_LEN, "%s: TLS: %s", link->name, reason);
+	else if (!tls_peer_speaks_for(&peer, agent)) {
+		snprintf(why, CONTROL_WHY_LEN,
+			 "%s: its certificate %s is not for that address; expected it as IP in "
+			 "subjectAltName",
+			 link->name, peer.name);
+		err = -EACCES;
+	}
+	tls_peer_free(&peer);
+	return err;
+}
+
+static int handshake(struct control_link *link, struct tls *tls, char *why)
+{
+	BIO *bio;
+	int err;
+
+	link->method = control_bio_method();
+	link->ssl = link->method ? tls_session(tls) : NULL;
+	bio = link->ssl ? BIO_new(link->method) : NULL;
+	if (!bio)
+		return fail(link, -ENOMEM, why);
+	BIO_set_data(bio, &link->fd);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(link->ssl, bio, bio);
+	do {
+		ERR_clear_error();
+		err = ssl_step(link, SSL_do_handshake(link->ssl));
+	} while (err == 0);
+	return err < 0 ? fail(link, err, why) : 0;
+}
+
+static struct control_link *link_new(const char *name, unsigned int timeout_ms, char *why)
+{
+	struct control_link *link = calloc(1, sizeof(*link));
+
+	if (!link) {
+		snprintf(why, CONTROL_WHY_LEN, "%s: no memory", name);
+		return NULL;
+	}
+	snprintf(link->name, sizeof(link->name), "%s", name);
+	link->fd = -1;
+	link->timeout_ms = timeout_ms;
+	begin(link);
+	return link;
+}
+
+struct control_link *control_link_tls(struct tls *tls, const struct tcpmig_endpoint *agent,
+				      const struct tcpmig_endpoint *from, unsigned int timeout_ms,
+				      char *why)
+{
+	char name[ENDPOINT_STRLEN];
+	struct control_link *link = link_new(endpoint_format(agent, name), timeout_ms, why);
+
+	if (!link)
+		return NULL;
+	link->fd = control_dial(agent, from, timeout_ms, link->end_ms, why);
+	if (link->fd >= 0 && !handshake(link, tls, why) && !check_agent(link, tls, agent, why) &&
+	    !hello(link, why))
+		return link;
+	control_link_close(link);
+	return NULL;
+}
+
+struct control_link *control_link_local(const char *path, unsigned int timeout_ms, char *why)
+{
+	struct control_link *link = link_new(path, timeout_ms, why);
+
+	if (!link)
+		return NULL;
+	link->fd = control_dial_local(path, timeout_ms, link->end_ms, why);
+	if (link->fd >= 0 && !hello(link, why))
+		return link;
+	control_link_close(link);
+	return NULL;
+}
+
+void control_link_close(struct control_link *link)
+{
+	if (!link)
+		return;
+	if (link->ssl && SSL_is_init_finished(link->ssl))
+		SSL_shutdown(link->ssl); /* says that nothing was cut off; waits for nobody */
+	SSL_free(link->ssl);
+	BIO_meth_free(link->method);
+	if (link->fd >= 0)
+		close(link->fd);
+	ERR_clear_error();
+	free(link);
+}
