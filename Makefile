@@ -42,19 +42,27 @@ BPF_TESTS  := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/tes
 BPF_HELPER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bpf/*.bpf.c))
 BENCHES    := $(B)/tests/bench/datapath $(B)/tests/bench/rr
 E2E_TOOLS  := $(patsubst tests/e2e/%.c,$(B)/tests/e2e/%,$(wildcard tests/e2e/*.c))
+FUZZERS    := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+PLANTS     := $(addprefix $(B)/tests/fuzz/,plant_bytes plant_bounds)
 # The program as another version, and as one whose maps are others, for tests of an upgrade.
 OTHERS     := $(B)/tests/other-version $(B)/tests/other-layout
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: FORCE $(OTHERS) all tests bench check format install uninstall clean help
+.PHONY: FORCE $(OTHERS) all tests fuzz fuzz-if-possible bench check format install uninstall clean help
 
 ##all: the program (default)
 all: $(B)/tcpmig-bpf
 
 ##tests: all test programs, without running them
 tests: all $(UNIT_TESTS) $(BPF_TESTS) $(BPF_HELPER) $(E2E_TOOLS) $(UNIT_TESTS:=.san) \
-	$(B)/tests/bench/rr $(OTHERS)
+	$(B)/tests/bench/rr $(OTHERS) fuzz-if-possible
+
+##fuzz: the fuzz targets; scripts/fuzz runs them
+fuzz: $(FUZZERS) $(PLANTS) $(B)/tests/fuzz/seeds
+fuzz-if-possible:
+	+$(Q)if $(FUZZ_RUNTIME); then $(MAKE) --no-print-directory fuzz; \
+		else echo "$(FUZZ_MISSING); without it the fuzz targets are not built"; fi
 
 ##bench: the benchmark programs; scripts/bench runs them
 bench: $(BENCHES)
@@ -180,14 +188,51 @@ $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 		-lcmocka $(LDLIBS) -o $@
 
 # The unit tests again, with everything they use, under ASan and UBSan.
-SAN_SRC := $(addprefix user/,endpoint.c images.c files_img.c arena.c control_frame.c control_message.c \
+PURE_SRC := $(addprefix user/,endpoint.c files_img.c arena.c control_frame.c control_message.c \
 	   control_wire.c control_decode.c control_encode.c agent_conf.c agent_conf_values.c \
 	   prefix.c) \
 	   $(B)/criu_images.pb-c.c $(B)/control.pb-c.c
+SAN_SRC := $(PURE_SRC) user/images.c
 $(B)/tests/unit/%.san: tests/unit/%.c $(SAN_SRC) Makefile | $(GEN)
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -std=gnu11 \
 		-DARENA_BLOCK_BYTES=0 $(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(HELPERS) $(SAN_SRC) -lcmocka $(LDLIBS) -o $@
 
--include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/tests/*/*.d)
+# libFuzzer, with all that decodes, under ASan and UBSan.
+FUZZ_FLAGS   := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -std=gnu11
+FUZZ_RUNTIME := echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | \
+		$(CLANG) -fsanitize=fuzzer,address -x c - -o /dev/null 2>/dev/null
+FUZZ_MISSING := libFuzzer of $(CLANG) is missing; ./scripts/setup installs it
+FUZZ_OBJ     := $(patsubst %.c,$(B)/tests/fuzz/obj/%.o,$(PURE_SRC) tests/fuzz/fuzz.c)
+
+$(B)/tests/fuzz/.runtime: $(B)/.tools $(B)/.flags
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_RUNTIME) || { echo "$(FUZZ_MISSING)" >&2; exit 1; }
+	$(Q)touch $@
+$(FUZZ_OBJ): $(B)/tests/fuzz/obj/%.o: %.c $(B)/tests/fuzz/.runtime Makefile | $(GEN)
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -DARENA_BLOCK_BYTES=0 $(OUR_CPPFLAGS) -MMD -MP -c $< -o $@
+$(FUZZERS): $(B)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ) Makefile
+	$(say) CC $@
+	$(Q)$(CLANG) $(FUZZ_FLAGS) $(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(FUZZ_OBJ) $(LDLIBS) -o $@
+
+$(B)/tests/fuzz/seeds: HELPERS := tests/fuzz/messages.c
+$(B)/tests/fuzz/seeds: tests/fuzz/messages.c
+
+# Bugs that are put there, to see that the fuzzers find them: a check less in a copy of a source.
+$(B)/tests/fuzz/plant_bytes: PLANT := s/return canonical > 0 ? message : NULL/return message/
+$(B)/tests/fuzz/plant_bytes: PLANTED := control_decode
+$(B)/tests/fuzz/plant_bytes: tests/fuzz/fuzz_request.c user/control_decode.c
+$(B)/tests/fuzz/plant_bounds: PLANT := s/if (len >= sizeof(addr))/if (len >= 4096)/
+$(B)/tests/fuzz/plant_bounds: PLANTED := endpoint
+$(B)/tests/fuzz/plant_bounds: tests/fuzz/fuzz_endpoint.c user/endpoint.c
+$(PLANTS): $(FUZZ_OBJ) Makefile
+	$(say) CC $@
+	$(Q)sed '$(PLANT)' user/$(PLANTED).c >$@.c
+	$(Q)! cmp -s user/$(PLANTED).c $@.c || { echo "$@: nothing was planted" >&2; exit 1; }
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -DARENA_BLOCK_BYTES=0 $(OUR_CPPFLAGS) $(filter tests/fuzz/%,$^) $@.c \
+		$(filter-out %/user/$(PLANTED).o,$(FUZZ_OBJ)) $(LDLIBS) -o $@
+
+-include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/tests/*/*.d $(FUZZ_OBJ:.o=.d))
