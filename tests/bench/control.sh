@@ -27,8 +27,8 @@ key = $SHARED/client/agent.key
 state = $SHARED/state
 [limits]
 flows = 100000
-moves-a-minute = 1000000
-held-s-an-hour = 100000000
+moves-a-minute = 60000
+held-s-an-hour = 3600
 [move all]
 old = 10.9.0.0/24
 new = 10.9.0.0/24
@@ -47,7 +47,7 @@ agent_pid() {
 	done
 }
 listens() { client ss -Hltn 'sport = :7170' | grep -q .; }
-wait_for 10 "the agent to listen" listens
+wait_for 10 "the agent to listen" listens || { client cat "$SHARED/agent.log"; client getent passwd nobody; exit 1; }
 sleep 1 # its pages settle
 # The directories are inside the lab: seen through the root of its first process.
 ROOT=/proc/$(lab_pid client)/root
