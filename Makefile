@@ -192,6 +192,7 @@ SAN_SRC += user/control_wire.c
 SAN_SRC += user/endpoint.c
 SAN_SRC += user/images.c
 SAN_SRC += user/log.c
+SAN_SRC += user/move_file.c
 SAN_SRC += user/policy.c
 SAN_SRC += user/tls.c
 SAN_SRC += user/tls_peer.c
