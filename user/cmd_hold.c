@@ -6,9 +6,9 @@
 
 #include "args.h"
 #include "cleanup.h"
+#include "local_order.h"
 #include "log.h"
 #include "output.h"
-#include "session.h"
 
 static bool parse_hold_mode(const char *text, enum tcpmig_hold_mode *mode)
 {
@@ -28,11 +28,9 @@ struct request {
 	struct order order;
 };
 
-static int report(const struct globals *g, const struct request *req,
-		  const struct order_outcome *outcome)
+static int report(const struct globals *g, const struct request *req, size_t flows)
 {
 	struct json_object *json;
-	size_t flows = outcome->rules.flows;
 
 	if (!g->json) {
 		printf("held %s for at most %u s, %zu flow%s known\n", req->old_text,
@@ -48,24 +46,15 @@ static int report(const struct globals *g, const struct request *req,
 static int run(const struct globals *g, const struct request *req)
 {
 	struct order_outcome outcome;
-	struct session s;
-	int err;
+	int err = local_order(g->pin_dir, MESSAGE_LOCAL_HOLD, &req->order, &outcome);
 
-	if (session_open(&s, g->pin_dir))
-		return 1;
-	err = order_hold(&s.tables, session_is_our_netns(&s), &req->order, &outcome);
-	session_note_way(&req->order.next, &outcome.way);
-	session_settle(&s);
-	if (!err)
-		session_note_path(&s, &req->order.old);
-	session_close(&s);
 	if (err == -EBUSY)
 		return log_error("'%s': already armed for its next owner; "
 				 "expected 'redirect' or 'release' first",
 				 req->old_text);
-	if (err)
+	if (err < 0)
 		return log_errno(err, "'%s': cannot hold it", req->old_text);
-	return report(g, req, &outcome);
+	return err ? err : report(g, req, outcome.rules.flows);
 }
 
 /* An option of hold, in optarg. Return: 0, or the exit status after saying what is wrong. */

@@ -11,6 +11,8 @@
 #include "endpoint.h"
 #include "gc.h"
 #include "hook_query.h"
+#include "list_agent.h"
+#include "local_order.h"
 #include "log.h"
 #include "output.h"
 #include "redirector.h"
@@ -20,6 +22,7 @@
  * struct listing - everything that list shows; all but the flows is read under the lock.
  * @of_slot:  the rule of each slot, or NULL
  * @flows_of: known flows, by slot
+ * @agent:    asked without the lock: it may need it
  * @flows:    NULL unless they are to be shown: a million of them take more than 1 GB
  */
 struct listing {
@@ -32,6 +35,7 @@ struct listing {
 	struct json_object *interfaces;
 	const struct session *s;
 	bool is_our_netns;
+	struct agent_status agent;
 	struct findings problems[TCPMIG_RULES_MAX]; /* of rules[], what is not as it should be */
 };
 
@@ -144,6 +148,7 @@ static void free_listing(struct listing *l)
 		findings_free(&l->problems[i]);
 	json_object_put(l->flows);
 	json_object_put(l->interfaces);
+	agent_status_free(&l->agent);
 }
 
 static struct json_object *json_problems(const struct findings *f)
@@ -217,6 +222,7 @@ static int print_json(struct listing *l)
 	json_object_object_add(json, "rules", rules);
 	json_object_object_add(json, "flows", json_object_get(l->flows));
 	json_object_object_add(json, "interfaces", json_object_get(l->interfaces));
+	json_object_object_add(json, "agent", list_agent_json(&l->agent));
 	return output_json(json);
 }
 
@@ -355,6 +361,8 @@ static int print_tables(const struct listing *l)
 	else if (!status)
 		status = print_rules(l);
 	print_problems(l);
+	if (!status)
+		status = list_agent_print(&l->agent);
 	if (status || !l->flows || !json_object_array_length(l->flows))
 		return status;
 	putchar('\n');
@@ -372,10 +380,12 @@ static int read_session(struct listing *l, struct session *s)
 		log_note("note: flows that have ended are not removed: %s", strerror(-err));
 	l->s = s;
 	l->is_our_netns = session_is_our_netns(s);
+	l->agent.running = pindir_agent_runs(s->dir.fd) > 0;
 	err = read_tables(l, &s->tables);
 	for (size_t i = 0; l->is_our_netns && i < l->n_rules; i++)
 		checks_rule(&s->tables, &l->rules[i], &l->problems[i]);
 	session_unlock(s);
+	agent_status_ask(s->dir.path, &l->agent);
 	return err ? err : tables_each_flow(&s->tables, add_flow, l);
 }
 

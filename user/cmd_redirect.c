@@ -7,9 +7,9 @@
 #include "args.h"
 #include "cleanup.h"
 #include "endpoint.h"
+#include "local_order.h"
 #include "log.h"
 #include "output.h"
-#include "session.h"
 
 /* What the user asked for. Without named flows: the local sockets. */
 struct request {
@@ -19,58 +19,46 @@ struct request {
 };
 
 static int report(const struct globals *g, const struct request *req,
-		  const struct rules_outcome *outcome, bool narrowed)
+		  const struct order_outcome *outcome)
 {
 	struct json_object *json;
 
-	if (narrowed)
+	if (outcome->narrowed)
 		log_note("note: '%s': all connections were redirected until now; %zu known one%s "
 			 "stay%s so, new ones go to '%s' itself; 'redirect' without --flow and "
 			 "--established-only redirects all",
-			 req->old_text, outcome->flows, outcome->flows == 1 ? "" : "s",
-			 outcome->flows == 1 ? "s" : "", req->old_text);
-	if (outcome->taken)
+			 req->old_text, outcome->rules.flows, outcome->rules.flows == 1 ? "" : "s",
+			 outcome->rules.flows == 1 ? "s" : "", req->old_text);
+	if (outcome->rules.taken)
 		log_note("note: %zu of %zu flows cannot be redirected: the client has other "
 			 "connections between the same addresses",
-			 outcome->taken, outcome->flows);
+			 outcome->rules.taken, outcome->rules.flows);
 	if (!g->json) {
 		printf("redirected %s to %s, %zu flow%s known\n", req->old_text, req->new_text,
-		       outcome->flows, outcome->flows == 1 ? "" : "s");
+		       outcome->rules.flows, outcome->rules.flows == 1 ? "" : "s");
 		return 0;
 	}
 	json = json_object_new_object();
 	json_object_object_add(json, "old", json_object_new_string(req->old_text));
 	json_object_object_add(json, "new", json_object_new_string(req->new_text));
-	json_object_object_add(json, "flows", json_object_new_int64(outcome->flows));
-	json_object_object_add(json, "refused", json_object_new_int64(outcome->taken));
+	json_object_object_add(json, "flows", json_object_new_int64(outcome->rules.flows));
+	json_object_object_add(json, "refused", json_object_new_int64(outcome->rules.taken));
 	return output_json(json);
 }
 
 static int run(const struct globals *g, const struct request *req)
 {
-	const struct order *order = &req->order;
 	struct order_outcome outcome;
-	struct session s;
-	bool narrowed;
-	int err;
+	int err = local_order(g->pin_dir, MESSAGE_LOCAL_REDIRECT, &req->order, &outcome);
 
-	if (session_open(&s, g->pin_dir))
-		return 1;
-	narrowed = order_narrows(&s.tables, order);
-	err = order_redirect(&s.tables, session_is_our_netns(&s), order, &outcome);
-	session_note_way(&order->next, &outcome.way);
-	session_settle(&s);
-	if (!err)
-		session_note_path(&s, &order->old);
-	session_close(&s);
 	if (err == -EBUSY)
 		return log_error(
 			"'%s': armed for another address than '%s'; expected 'release' first",
 			req->old_text, req->new_text);
-	if (err)
+	if (err < 0)
 		return log_errno(err, "'%s': cannot redirect it to '%s'", req->old_text,
 				 req->new_text);
-	return report(g, req, &outcome.rules, narrowed);
+	return err ? err : report(g, req, &outcome);
 }
 
 int cmd_redirect(struct globals *g, const struct command *self, int argc, char **argv)

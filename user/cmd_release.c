@@ -4,26 +4,23 @@
 #include <stdio.h>
 
 #include "args.h"
+#include "local_order.h"
 #include "log.h"
 #include "output.h"
-#include "session.h"
 
-static int release(const struct globals *g, const char *old_text, const struct tcpmig_endpoint *old)
+static int release(const struct globals *g, const char *old_text, const struct order *order)
 {
 	struct json_object *json;
-	struct session s;
-	int err;
+	struct order_outcome outcome;
+	int err = local_order(g->pin_dir, MESSAGE_LOCAL_RELEASE, order, &outcome);
 
-	if (session_open(&s, g->pin_dir))
-		return 1;
-	err = rules_release(&s.tables, old);
-	session_settle(&s);
-	session_close(&s);
 	if (err == -ENOENT)
 		return log_error("'%s': there is no rule for it; 'tcpmig-bpf list' shows them",
 				 old_text);
-	if (err)
+	if (err < 0)
 		return log_errno(err, "'%s': cannot release it", old_text);
+	if (err)
+		return err;
 	if (!g->json) {
 		printf("released %s\n", old_text);
 		return 0;
@@ -36,13 +33,13 @@ static int release(const struct globals *g, const char *old_text, const struct t
 int cmd_release(struct globals *g, const struct command *self, int argc, char **argv)
 {
 	static const struct option options[] = { ARGS_GLOBAL };
-	struct tcpmig_endpoint old;
+	struct order order = {};
 	int c, status = 0;
 
 	c = args_next(g, self, argc, argv, options, &status);
 	if (c == ARGS_STOP)
 		return status;
-	if (!args_operands(self, argc, 1, 1) || !args_endpoint(argv[optind], &old))
+	if (!args_operands(self, argc, 1, 1) || !args_endpoint(argv[optind], &order.old))
 		return 2;
-	return release(g, argv[optind], &old);
+	return release(g, argv[optind], &order);
 }

@@ -39,10 +39,15 @@ struct order_way {
 	bool attached;
 };
 
-/** struct order_outcome - @way is that of NEXT, zero if nobody has looked. */
+/**
+ * struct order_outcome - what came of it.
+ * @way:      that of NEXT, zero if nobody has looked
+ * @narrowed: order_narrows() beforehand; of local_order() only
+ */
 struct order_outcome {
 	struct rules_outcome rules;
 	struct order_way way;
+	bool narrowed;
 };
 
 /**
