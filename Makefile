@@ -8,6 +8,7 @@ PKG_CONFIG ?= pkg-config
 PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
 MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/tcpmig-bpf
 COMPDIR    ?= $(PREFIX)/share/bash-completion/completions
 CFLAGS     ?= -O2 -g
 B          ?= build
@@ -66,15 +67,18 @@ check:
 format:
 	$(Q)clang-format -i bpf/*.[ch] user/*.[ch] tests/*/*.[ch]
 
-##install: program, man page, completion (DESTDIR=, PREFIX=)
+##install: program, man pages, completion, example (DESTDIR=, PREFIX=)
 install: all
 	install -Dm755 $(B)/tcpmig-bpf $(DESTDIR)$(SBINDIR)/tcpmig-bpf
 	install -Dm644 docs/tcpmig-bpf.8 $(DESTDIR)$(MANDIR)/man8/tcpmig-bpf.8
+	install -Dm644 docs/tcpmig-agent.conf.5 $(DESTDIR)$(MANDIR)/man5/tcpmig-agent.conf.5
+	install -Dm644 docs/agent.conf.example $(DESTDIR)$(DOCDIR)/agent.conf.example
 	install -Dm644 docs/completion/tcpmig-bpf.bash $(DESTDIR)$(COMPDIR)/tcpmig-bpf
 
 ##uninstall: remove what install made
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/tcpmig-bpf $(DESTDIR)$(MANDIR)/man8/tcpmig-bpf.8 \
+		$(DESTDIR)$(MANDIR)/man5/tcpmig-agent.conf.5 $(DESTDIR)$(DOCDIR)/agent.conf.example \
 		$(DESTDIR)$(COMPDIR)/tcpmig-bpf
 
 ##clean: remove the build directory
@@ -175,12 +179,19 @@ $(B)/tests/%: tests/%.c $(B)/libtcpmig.a $(B)/.flags Makefile
 	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(HELPERS) $(B)/libtcpmig.a \
 		-lcmocka $(LDLIBS) -o $@
 
+CERTS_TESTS := $(addprefix $(B)/tests/unit/,test_tls test_tls_refused)
+$(CERTS_TESTS) $(CERTS_TESTS:=.san): HELPERS := tests/unit/certs.c
+$(CERTS_TESTS) $(CERTS_TESTS:=.san): tests/unit/certs.c tests/unit/certs.h
+
 # The unit tests again, with everything they use, under ASan and UBSan.
-SAN_SRC := user/agent_gate.c
+SAN_SRC := user/agent_conf.c
+SAN_SRC += user/agent_conf_values.c
+SAN_SRC += user/agent_gate.c
 SAN_SRC += user/agent_limits.c
 SAN_SRC += user/agent_log.c
 SAN_SRC += user/agent_store.c
 SAN_SRC += user/arena.c
+SAN_SRC += user/cert.c
 SAN_SRC += user/control_decode.c
 SAN_SRC += user/control_dial.c
 SAN_SRC += user/control_encode.c
@@ -193,9 +204,13 @@ SAN_SRC += user/endpoint.c
 SAN_SRC += user/images.c
 SAN_SRC += user/log.c
 SAN_SRC += user/move_file.c
+SAN_SRC += user/pki.c
 SAN_SRC += user/policy.c
+SAN_SRC += user/prefix.c
 SAN_SRC += user/tls.c
 SAN_SRC += user/tls_peer.c
+SAN_SRC += user/files_img.c
+SAN_SRC += user/c.c
 SAN_SRC += $(B)/criu_images.pb-c.c
 SAN_SRC += $(B)/control.pb-c.c
 SAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -std=gnu11 \

@@ -16,11 +16,11 @@
 
 /**
  * struct agent_limits - [limits]; each for one certificate.
- * @flows:          in all its migrations together
- * @moves:          that are open at the same time
- * @moves_a_minute: begun
- * @hold_s:         of one hold
- * @held_s_an_hour: of all its holds together
+ * @flows:          in all its migrations together (flows, 100000)
+ * @moves:          that are open at the same time (moves, 16)
+ * @moves_a_minute: begun (moves-a-minute, 60)
+ * @hold_s:         of one hold (hold-s, 30)
+ * @held_s_an_hour: of all its holds together (held-s-an-hour, 600)
  */
 struct agent_limits {
 	unsigned int flows;
@@ -32,8 +32,8 @@ struct agent_limits {
 
 /**
  * struct agent_conf - all of it.
- * @listen:   [agent] listen: ADDR or ADDR:PORT, a list; default: all addresses, AGENT_PORT.
- *            Unspecified addresses are allowed here.
+ * @listen:   [agent] listen: ADDR or ADDR:PORT, a list; default: 0.0.0.0 and [::], AGENT_PORT.
+ *            Unspecified addresses are allowed here. IPv6 means IPv6 only (IPV6_V6ONLY).
  * @user:     [agent] user: becomes this one (tcpmig)
  * @ca, @crl, @cert, @key: [agent] PEM files (/etc/tcpmig/ca.crt, no CRL, /etc/tcpmig/agent.crt,
  * .key)
@@ -64,7 +64,8 @@ struct agent_conf {
  * @text: @len bytes, at most AGENT_CONF_BYTES
  * @why:  AGENT_CONF_WHY_LEN bytes; on error: the line, what it says, what was expected
  *
- * Unknown sections and keys are errors. Without any [move] nothing may move (default deny).
+ * Unknown sections and keys are errors, and so is a section or a value that is there twice.
+ * Without any [move] nothing may move (default deny).
  * Return: 0; -EINVAL; -E2BIG: more than TCPMIG_POLICIES_MAX combinations.
  */
 int agent_conf_parse(const char *text, size_t len, struct agent_conf *conf, char *why);

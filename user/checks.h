@@ -33,6 +33,12 @@ void checks_pin_dir(const char *path, int err, struct findings *f);
 void checks_ifaces(const struct tables *t, int dir_fd, struct findings *f);
 
 /**
+ * checks_certs() - the files of the control plane in @dir: named tls_ca, tls_crl, and for each
+ * certificate tls_key, tls_cert, tls_chain, tls_address. With none of them one finding, tls_ca.
+ */
+void checks_certs(const char *dir, struct findings *f);
+
+/**
  * checks_criu() - does it dump and restore a process here? Named criu.
  *
  * In namespaces of its own, with nothing left of it afterwards; takes up to 40 s if criu

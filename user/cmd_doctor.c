@@ -93,6 +93,7 @@ static int doctor(const struct globals *g)
 	checks_kernel(&f);
 	checks_host(&f);
 	check_pins(g->pin_dir, &f);
+	checks_certs("/etc/tcpmig", &f);
 	checks_criu(&f); /* last, and without the lock: it takes its time */
 	if (f.incomplete)
 		status = log_errno(ENOMEM, "doctor");

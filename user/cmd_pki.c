@@ -83,11 +83,11 @@ static bool add_addr(struct pki_args *args, const char *text)
 
 static bool add_net(struct pki_args *args, const char *text)
 {
-	struct tcpmig_prefix net;
-	const char *wrong = prefix_parse(text, &net);
+	struct tcpmig_prefix net = { .port_max = 65535 };
+	char why[PREFIX_WHY_LEN];
 
-	if (wrong) {
-		log_usage("'%s': %s; expected ADDR/BITS, as 192.0.2.0/24, for --net", text, wrong);
+	if (prefix_parse(text, &net, why)) {
+		log_usage("'%s': %s, for --net", text, why);
 		return false;
 	}
 	if (args->net_count == CERT_NAMES_MAX) {

@@ -106,22 +106,20 @@ static int issue_leaf(const struct globals *g, const struct pki_dir *dir,
 		.addr_count = args->addr_count,
 	};
 	bool by_root = !args->ca || !strcmp(args->ca, PKI_ROOT);
-	EVP_PKEY *key = pki_key();
-	X509 *cert;
+	struct pki_ca leaf = { .key = pki_key() };
 	int status;
 
 	snprintf(name, sizeof(name), "%s %s", cert_role_name(args->role),
 		 endpoint_format_addr(&args->addrs[0], addr));
 	default_out(args, out);
-	cert = sign(ca, &wanted, key, why);
-	if (!cert ||
-	    pki_dir_add_leaf(dir, args->out ?: out, cert, key, by_root ? NULL : ca->cert, why) ||
+	leaf.cert = sign(ca, &wanted, leaf.key, why);
+	if (!leaf.cert ||
+	    pki_dir_add_leaf(dir, args->out ?: out, &leaf, by_root ? NULL : ca->cert, why) ||
 	    pki_dir_crls(dir, NULL, false, why))
 		status = log_error("%s", why);
 	else
-		status = print_leaf(g, args, args->out ?: out, cert);
-	X509_free(cert);
-	EVP_PKEY_free(key);
+		status = print_leaf(g, args, args->out ?: out, leaf.cert);
+	pki_ca_free(&leaf);
 	return status;
 }
 

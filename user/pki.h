@@ -41,7 +41,7 @@ struct pki_wanted {
 	size_t net_count;
 };
 
-/** struct pki_ca - a CA that can sign; both owned. */
+/** struct pki_ca - a CA that can sign, or a leaf; both owned. */
 struct pki_ca {
 	X509 *cert;
 	EVP_PKEY *key;

@@ -117,12 +117,6 @@ int pki_dir_make(struct pki_dir *dir, const char *path, char *why)
 		pki_dir_close(dir);
 		return -EEXIST;
 	}
-	if (!err && mkdirat(dir->fd, ISSUED, 0700) && errno != EEXIST) {
-		err = -errno;
-		snprintf(why, PKI_WHY_LEN, "'%.120s': cannot make %s in it: %s", path, ISSUED,
-			 strerror(-err));
-		pki_dir_close(dir);
-	}
 	return err;
 }
 
@@ -168,51 +162,66 @@ int pki_dir_ca(const struct pki_dir *dir, const char *name, struct pki_ca *ca, c
 	return err;
 }
 
-static int add_copy(const struct pki_dir *dir, X509 *cert, char *why)
+/* @path: PATH_MAX bytes: where it is now; empty: nowhere */
+static int add_copy(const struct pki_dir *dir, X509 *cert, char *path, char *why)
 {
-	char path[PATH_MAX], name[sizeof(ISSUED "/") + sizeof(((struct cert *)0)->serial)];
+	char name[sizeof(ISSUED "/") + sizeof(((struct cert *)0)->serial)];
 	struct cert says;
+	int err;
 
+	*path = 0;
 	if (cert_read(cert, &says))
 		return no_memory(why);
+	if (mkdirat(dir->fd, ISSUED, 0700) && errno != EEXIST) {
+		err = -errno;
+		snprintf(why, PKI_WHY_LEN, "'%.120s': cannot make " ISSUED " in it: %s", dir->path,
+			 strerror(-err));
+		return err;
+	}
 	snprintf(name, sizeof(name), ISSUED "/%s", says.serial);
-	return pki_file_add_certs(path_of(dir, name, CRT, path), cert, NULL, why);
+	err = pki_file_add_certs(path_of(dir, name, CRT, path), cert, NULL, why);
+	if (err)
+		*path = 0;
+	return err;
+}
+
+/* The copy before the certificate: none gets out that could not be revoked. */
+static int add_pair(const struct pki_dir *dir, const char *key_path, const char *path,
+		    const struct pki_ca *made, X509 *above, bool copied, char *why)
+{
+	char copy[PATH_MAX] = "";
+	int err = pki_file_add_key(key_path, made->key, why);
+
+	if (err)
+		return err;
+	if (copied)
+		err = add_copy(dir, made->cert, copy, why);
+	err = err ?: pki_file_add_certs(path, made->cert, above, why);
+	if (err) {
+		unlink(key_path);
+		unlink(copy);
+	}
+	return err;
 }
 
 int pki_dir_add_ca(const struct pki_dir *dir, const char *name, const struct pki_ca *ca, char *why)
 {
 	char key[PATH_MAX], crt[PATH_MAX];
-	int err;
 
-	err = pki_file_add_key(path_of(dir, name, ".key", key), ca->key, why);
-	if (err)
-		return err;
-	if (strcmp(name, PKI_ROOT))
-		err = add_copy(dir, ca->cert, why);
-	err = err ?: pki_file_add_certs(path_of(dir, name, CRT, crt), ca->cert, NULL, why);
-	if (err)
-		unlink(key);
-	return err;
+	return add_pair(dir, path_of(dir, name, ".key", key), path_of(dir, name, CRT, crt), ca,
+			NULL, strcmp(name, PKI_ROOT), why);
 }
 
-int pki_dir_add_leaf(const struct pki_dir *dir, const char *prefix, X509 *cert, EVP_PKEY *key,
+int pki_dir_add_leaf(const struct pki_dir *dir, const char *prefix, const struct pki_ca *leaf,
 		     X509 *above, char *why)
 {
-	char key_path[PATH_MAX], path[PATH_MAX];
-	int err;
+	char key[PATH_MAX], crt[PATH_MAX];
 
-	if (snprintf(key_path, PATH_MAX, "%s.key", prefix) >= PATH_MAX ||
-	    snprintf(path, PATH_MAX, "%s" CRT, prefix) >= PATH_MAX) {
-		snprintf(why, PKI_WHY_LEN, "'%.120s...': too long for a path", prefix);
-		return -ENAMETOOLONG;
-	}
-	err = pki_file_add_key(key_path, key, why);
-	if (err)
-		return err;
-	err = add_copy(dir, cert, why) ?: pki_file_add_certs(path, cert, above, why);
-	if (err)
-		unlink(key_path);
-	return err;
+	if (snprintf(key, PATH_MAX, "%s.key", prefix) < PATH_MAX &&
+	    snprintf(crt, PATH_MAX, "%s" CRT, prefix) < PATH_MAX)
+		return add_pair(dir, key, crt, leaf, above, true, why);
+	snprintf(why, PKI_WHY_LEN, "'%.120s...': too long for a path", prefix);
+	return -ENAMETOOLONG;
 }
 
 int pki_dir_read_crls(const struct pki_dir *dir, STACK_OF(X509_CRL) * *crls, char *why)

@@ -48,11 +48,11 @@ int pki_dir_ca(const struct pki_dir *dir, const char *name, struct pki_ca *ca, c
 int pki_dir_add_ca(const struct pki_dir *dir, const char *name, const struct pki_ca *ca, char *why);
 
 /**
- * pki_dir_add_leaf() - write PREFIX.key and PREFIX.crt (@cert, then @above), and the copy.
+ * pki_dir_add_leaf() - write PREFIX.key and PREFIX.crt (@leaf, then @above), and the copy.
  * @prefix: a path; relative to the working directory, not to @dir
  * @above:  the sub-CA that has issued it; NULL: the root has
  */
-int pki_dir_add_leaf(const struct pki_dir *dir, const char *prefix, X509 *cert, EVP_PKEY *key,
+int pki_dir_add_leaf(const struct pki_dir *dir, const char *prefix, const struct pki_ca *leaf,
 		     X509 *above, char *why);
 
 /**

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "endpoint.h"
 #include "prefix.h"
 
-#define V4_OFFSET_BITS 96
+#define V4_BITS 96 /* of a v4-mapped address, before the IPv4 one */
 
 static bool same_bits(const __u8 *a, const __u8 *b, unsigned int bits)
 {
@@ -16,72 +17,110 @@ static bool same_bits(const __u8 *a, const __u8 *b, unsigned int bits)
 	return !memcmp(a, b, bits / 8) && (!rest || (a[bits / 8] ^ b[bits / 8]) >> (8 - rest) == 0);
 }
 
-static bool is_zero_after(const __u8 *addr, unsigned int bits)
+/* Return: @text as a decimal number up to @most; -1: it is none. */
+static int number(const char *text, int most)
 {
-	for (unsigned int bit = bits; bit < 128; bit++) {
-		if (addr[bit / 8] & 0x80 >> bit % 8)
-			return false;
-	}
-	return true;
-}
+	int value = 0;
 
-static const char *parse_bits(const char *text, unsigned int max, unsigned int *bits)
-{
-	*bits = 0;
 	if (!*text)
-		return "the number of bits is missing";
+		return -1;
 	for (; *text; text++) {
 		if (*text < '0' || *text > '9')
-			return "the number of bits is no number";
-		*bits = *bits * 10 + (*text - '0');
-		if (*bits > max)
-			return max == 32 ? "more than 32 bits" : "more than 128 bits";
+			return -1;
+		value = value * 10 + *text - '0';
+		if (value > most)
+			return -1;
 	}
-	return NULL;
+	return value;
 }
 
-const char *prefix_parse(const char *text, struct tcpmig_prefix *prefix)
+static bool parse_addr(const char *text, struct tcpmig_prefix *prefix)
 {
-	const char *slash = strchr(text, '/'), *wrong;
-	struct tcpmig_endpoint ep;
-	char addr[INET6_ADDRSTRLEN];
-	unsigned int bits;
-	struct in6_addr in6;
-	struct in_addr in;
+	struct in6_addr *in6 = (struct in6_addr *)prefix->addr;
 
-	if (!slash)
-		return "the number of bits is missing";
-	if ((size_t)(slash - text) >= sizeof(addr))
-		return "not an IP address";
-	memcpy(addr, text, slash - text);
-	addr[slash - text] = 0;
-	if (inet_pton(AF_INET, addr, &in) == 1)
-		endpoint_set4(&ep, in.s_addr, 0);
-	else if (inet_pton(AF_INET6, addr, &in6) == 1)
-		endpoint_set6(&ep, &in6, 0);
-	else
-		return "not an IP address";
-	if (ep.family == AF_INET && strchr(addr, ':'))
-		return "a v4-mapped address; write it as IPv4";
-	wrong = parse_bits(slash + 1, ep.family == AF_INET ? 32 : 128, &bits);
-	if (wrong)
-		return wrong;
-	bits += ep.family == AF_INET ? V4_OFFSET_BITS : 0;
-	if (!is_zero_after(ep.addr, bits))
-		return "the address has bits set behind the prefix";
-	*prefix = (struct tcpmig_prefix){ .bits = bits, .family = ep.family, .port_max = 65535 };
-	memcpy(prefix->addr, ep.addr, sizeof(prefix->addr));
-	return NULL;
+	if (inet_pton(AF_INET, text, &prefix->addr32[3]) == 1) {
+		prefix->addr32[2] = htonl(0xffff);
+		prefix->family = TCPMIG_AF_INET;
+		return true;
+	}
+	prefix->family = TCPMIG_AF_INET6;
+	return inet_pton(AF_INET6, text, in6) == 1 && !IN6_IS_ADDR_V4MAPPED(in6);
+}
+
+/* Return: was any of the bits behind the prefix set? */
+static bool clear_host_bits(struct tcpmig_prefix *prefix)
+{
+	bool was_set = false;
+
+	for (int bit = prefix->bits; bit < 128; bit++) {
+		__u8 mask = 0x80 >> bit % 8;
+
+		was_set |= prefix->addr[bit / 8] & mask;
+		prefix->addr[bit / 8] &= ~mask;
+	}
+	return was_set;
+}
+
+int prefix_parse(const char *text, struct tcpmig_prefix *prefix, char *why)
+{
+	const char *slash = strchr(text, '/');
+	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	struct tcpmig_prefix parsed = { .port_min = prefix->port_min,
+					.port_max = prefix->port_max };
+	char addr[INET6_ADDRSTRLEN], right[PREFIX_STRLEN];
+	int first, bits;
+
+	strcpy(why, "expected a prefix like 10.9.0.0/24, 10.9.0.7 or fd09::/64");
+	if (len >= sizeof(addr))
+		return -EINVAL;
+	memcpy(addr, text, len);
+	addr[len] = 0;
+	if (!parse_addr(addr, &parsed))
+		return -EINVAL;
+	first = parsed.family == TCPMIG_AF_INET ? V4_BITS : 0;
+	bits = slash ? number(slash + 1, 128 - first) : 128 - first;
+	if (bits < 0) {
+		snprintf(why, PREFIX_WHY_LEN, "expected 0..%d bits behind the '/'", 128 - first);
+		return -EINVAL;
+	}
+	parsed.bits = first + bits;
+	if (clear_host_bits(&parsed)) {
+		snprintf(why, PREFIX_WHY_LEN, "expected %s: bits behind the prefix are set",
+			 prefix_format(&parsed, right));
+		return -EINVAL;
+	}
+	*prefix = parsed;
+	return 0;
+}
+
+int ports_parse(const char *text, struct tcpmig_prefix *prefix)
+{
+	const char *dash = strchr(text, '-');
+	size_t len = dash ? (size_t)(dash - text) : strlen(text);
+	char from[8];
+	int min, max;
+
+	if (len >= sizeof(from))
+		return -EINVAL;
+	memcpy(from, text, len);
+	from[len] = 0;
+	min = number(from, 65535);
+	max = dash ? number(dash + 1, 65535) : min;
+	if (min < 1 || max < min)
+		return -EINVAL;
+	prefix->port_min = min;
+	prefix->port_max = max;
+	return 0;
 }
 
 const char *prefix_format(const struct tcpmig_prefix *prefix, char *buf)
 {
-	bool v4 = prefix->family == AF_INET;
+	bool v4 = prefix->family == TCPMIG_AF_INET;
 	char addr[INET6_ADDRSTRLEN];
 
-	inet_ntop(prefix->family, v4 ? (const void *)&prefix->addr32[3] : prefix->addr, addr,
+	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? &prefix->addr[12] : prefix->addr, addr,
 		  sizeof(addr));
-	snprintf(buf, PREFIX_STRLEN, "%s/%d", addr, prefix->bits - (v4 ? V4_OFFSET_BITS : 0));
+	snprintf(buf, PREFIX_STRLEN, "%s/%d", addr, prefix->bits - (v4 ? V4_BITS : 0));
 	return buf;
 }
 

@@ -241,9 +241,8 @@ static bool load_key(SSL_CTX *ctx, int fd, char *why)
 	key = PEM_read_bio_PrivateKey(bio, NULL, no_password, &encrypted);
 	if (!key)
 		snprintf(why, TLS_WHY_LEN, "the key file: %s",
-			 encrypted  ? "the key is encrypted; expected one without a password"
-			 : at_end() ? "holds no private key (PEM)"
-				    : last_reason());
+			 encrypted ? "the key is encrypted; expected one without a password"
+				   : "it holds no private key (PEM)");
 	else if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) != 1)
 		snprintf(why, TLS_WHY_LEN,
 			 "the key in the key file is not that of the certificate file");

@@ -172,15 +172,12 @@ char *tls_name(const X509 *cert, char *buf, size_t size)
 	long len = 0;
 	int room = size;
 
+	/* RFC 2253 as OpenSSL has it: what is not printable ASCII is escaped */
 	if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0)
 		len = BIO_get_mem_data(bio, &subject);
 	room -= sizeof("'' ()") + 40; /* the longest serial number: 20 bytes */
 	snprintf(buf, size, "'%.*s' (%.40s)", (int)(len < room ? len : room), subject ?: "",
 		 serial ?: "");
-	for (char *c = buf; *c; c++) {
-		if (*c < ' ' || *c > '~')
-			*c = '?';
-	}
 	BIO_free(bio);
 	OPENSSL_free(serial);
 	BN_free(number);
@@ -192,13 +189,14 @@ void tls_failure(const SSL *ssl, char *why)
 	long result = SSL_get_verify_result(ssl);
 	unsigned long err = ERR_peek_error();
 	const char *text = err ? ERR_reason_error_string(err) : NULL;
+	int reason = ERR_GET_LIB(err) == ERR_LIB_SSL ? ERR_GET_REASON(err) : 0;
 
-	if (result != X509_V_OK)
+	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
 		snprintf(why, TLS_WHY_LEN, "the certificate of the other side: %s",
 			 result == X509_V_ERR_INVALID_PURPOSE
 				 ? "it is not one for this purpose (extended key usage)"
 				 : tls_verify_words(result));
-	else if (ERR_GET_LIB(err) == ERR_LIB_SSL && ERR_GET_REASON(err) > SSL_AD_REASON_OFFSET)
+	else if (reason > SSL_AD_REASON_OFFSET)
 		snprintf(why, TLS_WHY_LEN, "the other side refuses: %s", text ?: "unknown alert");
 	else
 		snprintf(why, TLS_WHY_LEN, "%s",

@@ -50,6 +50,8 @@ setup_file() {
 	make -s B="$SHARED" install DESTDIR="$dest" PREFIX=/usr
 	[ -x "$dest/usr/sbin/tcpmig-bpf" ]
 	[ -f "$dest/usr/share/man/man8/tcpmig-bpf.8" ]
+	[ -f "$dest/usr/share/man/man5/tcpmig-agent.conf.5" ]
+	[ -f "$dest/usr/share/doc/tcpmig-bpf/agent.conf.example" ]
 	[ -f "$dest/usr/share/bash-completion/completions/tcpmig-bpf" ]
 	make -s B="$SHARED" uninstall DESTDIR="$dest" PREFIX=/usr
 	[ -z "$(find "$dest" -type f)" ]
