@@ -211,13 +211,13 @@ SAN_SRC += user/control_wire.c
 SAN_SRC += user/endpoint.c
 SAN_SRC += user/images.c
 SAN_SRC += user/log.c
+SAN_SRC += user/move_file.c
 SAN_SRC += user/pki.c
 SAN_SRC += user/policy.c
 SAN_SRC += user/prefix.c
 SAN_SRC += user/tls.c
 SAN_SRC += user/tls_peer.c
 SAN_SRC += user/files_img.c
-SAN_SRC += user/c.c
 SAN_SRC += $(B)/criu_images.pb-c.c
 SAN_SRC += $(B)/control.pb-c.c
 SAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -std=gnu11 \
