@@ -41,21 +41,29 @@ GEN      := $(B)/tcpmig.skel.h $(B)/tcpmig_plain.skel.h $(B)/criu_images.pb-c.h 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS  := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
 BPF_HELPER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bpf/*.bpf.c))
-BENCHES    := $(B)/tests/bench/datapath $(B)/tests/bench/rr
+BENCHES    := $(B)/tests/bench/datapath $(B)/tests/bench/control $(B)/tests/bench/rr
 E2E_TOOLS  := $(patsubst tests/e2e/%.c,$(B)/tests/e2e/%,$(wildcard tests/e2e/*.c))
+FUZZERS    := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+PLANTS     := $(addprefix $(B)/tests/fuzz/,plant_bytes plant_bounds)
 # The program as another version, and as one whose maps are others, for tests of an upgrade.
 OTHERS     := $(B)/tests/other-version $(B)/tests/other-layout
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: FORCE $(OTHERS) all tests bench check format install uninstall clean help
+.PHONY: FORCE $(OTHERS) all tests fuzz fuzz-if-possible bench check format install uninstall clean help
 
 ##all: the program (default)
 all: $(B)/tcpmig-bpf
 
 ##tests: all test programs, without running them
 tests: all $(UNIT_TESTS) $(BPF_TESTS) $(BPF_HELPER) $(E2E_TOOLS) $(UNIT_TESTS:=.san) \
-	$(B)/tests/bench/rr $(B)/tests/agent/control_pb2.py $(OTHERS)
+	$(B)/tests/bench/rr $(B)/tests/agent/control_pb2.py $(OTHERS) fuzz-if-possible
+
+##fuzz: the fuzz targets; scripts/fuzz runs them
+fuzz: $(FUZZERS) $(PLANTS) $(B)/tests/fuzz/seeds
+fuzz-if-possible:
+	+$(Q)if $(FUZZ_RUNTIME); then $(MAKE) --no-print-directory fuzz; \
+		else echo "$(FUZZ_MISSING); without it the fuzz targets are not built"; fi
 
 ##bench: the benchmark programs; scripts/bench runs them
 bench: $(BENCHES)
@@ -210,6 +218,7 @@ SAN_SRC += user/control_wire.c
 SAN_SRC += user/endpoint.c
 SAN_SRC += user/images.c
 SAN_SRC += user/log.c
+SAN_SRC += user/move_file.c
 SAN_SRC += user/pki.c
 SAN_SRC += user/policy.c
 SAN_SRC += user/prefix.c

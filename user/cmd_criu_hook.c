@@ -7,7 +7,8 @@
  *                             here makes CRIU kill the copy: the last free abort.
  *   pre-resume, post-resume   sockets live: go. Twice is once; the second stage is for
  *                             a first that could not (CRIU ignores the status of both).
- * Every other stage is none of ours.
+ * Every other stage is none of ours. With TCPMIG_TLS it is all up to criu_net.h, which takes
+ * part in the dump, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,25 +19,31 @@
 
 #include "args.h"
 #include "cleanup.h"
+#include "criu_net.h"
 #include "endpoint.h"
 #include "images.h"
 #include "log.h"
 #include "session.h"
 
-enum stage { STAGE_NONE, STAGE_PREPARE, STAGE_ARM, STAGE_GO };
-
 #define SEPARATORS " ,\t\n"
 #define MOVES_MAX  16
 
-static enum stage stage_of_action(const char *action)
+static enum criu_stage stage_of_action(const char *action)
 {
-	if (!strcmp(action, "pre-restore"))
-		return STAGE_PREPARE;
-	if (!strcmp(action, "post-restore"))
-		return STAGE_ARM;
-	if (!strcmp(action, "pre-resume") || !strcmp(action, "post-resume"))
-		return STAGE_GO;
-	return STAGE_NONE;
+	static const struct {
+		const char *action;
+		enum criu_stage stage;
+	} stages[] = {
+		{ "pre-dump", CRIU_PRE_DUMP },	     { "post-dump", CRIU_POST_DUMP },
+		{ "pre-restore", CRIU_PRE_RESTORE }, { "post-restore", CRIU_POST_RESTORE },
+		{ "pre-resume", CRIU_RESUME },	     { "post-resume", CRIU_RESUME },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(stages); i++) {
+		if (!strcmp(action, stages[i].action))
+			return stages[i].stage;
+	}
+	return CRIU_NONE;
 }
 
 /* One move, as one pair of the lists in TCPMIG_OLD and TCPMIG_NEW says. */
@@ -126,18 +133,18 @@ static int go(struct session *s, struct move *move)
 }
 
 /* Each step for all moves before the next; an armed half of a move is put back to held. */
-static int run_moves(struct session *s, enum stage stage, struct move *moves, size_t count)
+static int run_moves(struct session *s, enum criu_stage stage, struct move *moves, size_t count)
 {
 	size_t armed = 0;
 	int status = 0;
 
-	if (stage != STAGE_GO && rules_sweep(&s->tables))
+	if (stage != CRIU_RESUME && rules_sweep(&s->tables))
 		return log_error("cannot read the rules");
-	for (size_t i = 0; !status && stage != STAGE_GO && i < count; i++)
+	for (size_t i = 0; !status && stage != CRIU_RESUME && i < count; i++)
 		status = prepare(s, &moves[i]);
-	for (; !status && stage == STAGE_ARM && armed < count; armed++)
+	for (; !status && stage == CRIU_POST_RESTORE && armed < count; armed++)
 		status = arm(s, &moves[armed]);
-	for (size_t i = 0; !status && stage == STAGE_GO && i < count; i++)
+	for (size_t i = 0; !status && stage == CRIU_RESUME && i < count; i++)
 		status = go(s, &moves[i]);
 	for (size_t i = 0; status && i < armed; i++)
 		rules_disarm(&s->tables, &moves[i].old, RULES_HOLD_DEFAULT_MS);
@@ -176,7 +183,7 @@ static size_t parse_moves(char *olds, char *news, struct move moves[MOVES_MAX])
 }
 
 /* Return: exit status. */
-static int make_moves(const char *pin_dir, enum stage stage, char *olds, char *news)
+static int make_moves(const char *pin_dir, enum criu_stage stage, char *olds, char *news)
 {
 	struct move moves[MOVES_MAX];
 	size_t count = parse_moves(olds, news, moves);
@@ -195,7 +202,7 @@ static int make_moves(const char *pin_dir, enum stage stage, char *olds, char *n
 	return status;
 }
 
-static int run_stage(const struct globals *g, enum stage stage)
+static int run_stage(const struct globals *g, enum criu_stage stage)
 {
 	const char *old = getenv("TCPMIG_OLD"), *new = getenv("TCPMIG_NEW");
 	const char *pin_dir = getenv("TCPMIG_PIN_DIR");
@@ -214,8 +221,8 @@ static int run_stage(const struct globals *g, enum stage stage)
 int cmd_criu_hook(struct globals *g, const struct command *self, int argc, char **argv)
 {
 	static const struct option options[] = { ARGS_GLOBAL };
-	const char *action = getenv("CRTOOLS_SCRIPT_ACTION");
-	enum stage stage;
+	const char *action = getenv("CRTOOLS_SCRIPT_ACTION"), *tls_dir = getenv("TCPMIG_TLS");
+	enum criu_stage stage;
 	int c, status = 0;
 
 	c = args_next(g, self, argc, argv, options, &status);
@@ -227,5 +234,9 @@ int cmd_criu_hook(struct globals *g, const struct command *self, int argc, char 
 		return log_usage("CRTOOLS_SCRIPT_ACTION: not set; "
 				 "expected to be called by criu --action-script");
 	stage = stage_of_action(action);
-	return stage == STAGE_NONE ? 0 : run_stage(g, stage);
+	if (stage == CRIU_NONE)
+		return 0;
+	if (tls_dir && *tls_dir)
+		return criu_net_run(tls_dir, stage);
+	return stage == CRIU_PRE_DUMP || stage == CRIU_POST_DUMP ? 0 : run_stage(g, stage);
 }
