@@ -4,6 +4,7 @@
 CLANG      ?= clang
 BPFTOOL    ?= bpftool
 PROTOC_C   ?= protoc-c
+PROTOC     ?= protoc
 PKG_CONFIG ?= pkg-config
 PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
@@ -56,7 +57,7 @@ all: $(B)/tcpmig-bpf
 
 ##tests: all test programs, without running them
 tests: all $(UNIT_TESTS) $(BPF_TESTS) $(BPF_HELPER) $(E2E_TOOLS) $(UNIT_TESTS:=.san) \
-	$(B)/tests/bench/rr $(OTHERS) fuzz-if-possible
+	$(B)/tests/bench/rr $(B)/tests/agent/control_pb2.py $(OTHERS) fuzz-if-possible
 
 ##fuzz: the fuzz targets; scripts/fuzz runs them
 fuzz: $(FUZZERS) $(PLANTS) $(B)/tests/fuzz/seeds
@@ -168,6 +169,12 @@ $(B)/tests/other-version:
 		BPF_CFLAGS='$(subst -mcpu=v2,-mcpu=v1,$(BPF_CFLAGS))'
 $(B)/tests/other-layout:
 	+$(Q)$(MAKE) --no-print-directory all B=$@ CPPFLAGS='$(CPPFLAGS) -DTCPMIG_LAYOUT=99'
+
+# The messages in another language, by another implementation.
+$(B)/tests/agent/control_pb2.py: user/control.proto
+	$(say) PROTO $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(PROTOC) --proto_path=user --python_out=$(@D) $<
 
 # A test is one file, plus what its folder shares (HELPERS).
 $(BPF_TESTS): HELPERS := $(addprefix tests/bpf/,packet.c fixture.c rows.c kernel.c)
