@@ -245,9 +245,9 @@ static int set_list(struct parser *p, const struct conf_key *key, const char *va
 		return fail(p, -EINVAL, p->line, value, "expected a shorter line");
 	strcpy(copy, value);
 	one = strtok_r(copy, separators, &save);
-	if (!one)
-		return fail(p, -EINVAL, p->line, key->name, "expected a value");
 	/* libinih knows no comment behind a line that goes on with a list. */
+	if (!one || *one == ';')
+		return fail(p, -EINVAL, p->line, key->name, "expected a value");
 	for (; one && *one != ';' && !err; one = strtok_r(NULL, separators, &save))
 		err = set_one(p, key, one);
 	return err;

@@ -21,19 +21,23 @@ static const __u8 dummy[NEIGH_LLADDR_LEN] = { 0x02, 't', 'c', 'p', 'm', 'g' };
  * struct need - an address that rules have as OLD and that is on an attached link.
  * @yields: all its rules are for established connections only
  * @held:   all its rules hold OLD itself: nothing leaves until somebody says where to
- * @asked:  only an answer can tell
+ * @barred: the caller may not touch any of its rules
+ * @asked:  only an answer can tell: that to question number @question
  */
 struct need {
 	struct neigh entry;
 	bool yields;
 	bool held;
+	bool barred;
 	bool asked;
+	size_t question;
 };
 
 struct needs {
 	struct need *list;
 	size_t count;
 	struct neighbours_outcome *outcome;
+	const struct neighbours_caller *caller;
 	const struct tables *t;
 };
 
@@ -93,30 +97,40 @@ static int link_of(const struct tables *t, const struct tcpmig_endpoint *old)
 	return resolves > 0 ? ifindex : 0;
 }
 
-static int add_need(struct needs *needs, const struct rules_view *rule)
+static struct need *make_need(struct needs *needs, const struct tcpmig_endpoint *old, int ifindex)
 {
-	bool held = (rule->state == TCPMIG_HELD || rule->reserved) &&
-		    endpoint_same(&rule->cur, &rule->old);
-	struct need *need = need_of_addr(needs, &rule->old);
-	struct need *grown;
-	int ifindex;
+	struct need *grown = realloc(needs->list, (needs->count + 1) * sizeof(*grown));
+	struct need *need;
 
-	if (need) {
-		need->yields &= rule->established_only;
-		need->held &= held;
-		return 0;
-	}
-	ifindex = link_of(needs->t, &rule->old);
-	if (ifindex <= 0)
-		return ifindex;
-	grown = realloc(needs->list, (needs->count + 1) * sizeof(*grown));
 	if (!grown)
-		return -ENOMEM;
+		return NULL;
 	needs->list = grown;
 	need = &grown[needs->count++];
-	*need = (struct need){ .yields = rule->established_only, .held = held };
-	need->entry = (struct neigh){ .addr = rule->old, .ifindex = ifindex };
+	*need = (struct need){ .yields = true, .held = true, .barred = true };
+	need->entry = (struct neigh){ .addr = *old, .ifindex = ifindex };
 	need->entry.addr.port = 0;
+	return need;
+}
+
+static int add_need(struct needs *needs, const struct rules_view *rule)
+{
+	const struct neighbours_caller *c = needs->caller;
+	struct need *need = need_of_addr(needs, &rule->old);
+	int ifindex;
+
+	if (!need) {
+		ifindex = link_of(needs->t, &rule->old);
+		if (ifindex <= 0)
+			return ifindex;
+		need = make_need(needs, &rule->old, ifindex);
+		if (!need)
+			return -ENOMEM;
+	}
+	if (c && !c->may_touch(&rule->old, c->ctx))
+		return 0;
+	need->barred = false;
+	need->yields &= rule->established_only;
+	need->held &= rule->state == TCPMIG_HELD && endpoint_same(&rule->cur, &rule->old);
 	return 0;
 }
 
@@ -174,8 +188,11 @@ static bool is_settled(const struct need *need)
 static int begin(struct needs *needs, struct need *need)
 {
 	const struct neigh *n = &need->entry;
-	int err = neigh_get(&need->entry);
+	int err;
 
+	if (need->barred)
+		return 0;
+	err = neigh_get(&need->entry);
 	if (err || is_settled(need))
 		return err;
 	if (!need->yields && !neighbours_is_ours(n) && n->state & NEIGH_VALID)
@@ -215,49 +232,119 @@ static int finish(struct needs *needs, struct need *need, const struct link_ques
 }
 
 /* One wait for all of them. What we have told the kernel before is in use meanwhile. */
-static int ask_and_finish(struct needs *needs)
+static int ask(const struct needs *needs, struct link_question *questions)
 {
-	_cleanup_free_ struct link_question *questions = calloc(needs->count, sizeof(*questions));
-	int wait_ms = ASK_AGAIN_MS, err;
+	int wait_ms = ASK_AGAIN_MS;
 	size_t n = 0;
 
-	if (!questions)
-		return needs->count ? -ENOMEM : 0;
 	for (size_t i = 0; i < needs->count; i++) {
-		const struct need *need = &needs->list[i];
+		struct need *need = &needs->list[i];
 
 		if (!need->asked)
 			continue;
+		need->question = n;
 		questions[n].addr = need->entry.addr;
 		questions[n++].ifindex = need->entry.ifindex;
 		if (!neighbours_is_ours(&need->entry))
 			wait_ms = ASK_FIRST_MS;
 	}
-	err = n ? link_ask(questions, n, wait_ms) : 0;
-	n = 0;
+	return n ? link_ask(questions, n, wait_ms) : 0;
+}
+
+static int lock(const struct needs *needs)
+{
+	return needs->caller ? needs->caller->lock(needs->caller->ctx) : 0;
+}
+
+static void unlock(const struct needs *needs)
+{
+	if (needs->caller)
+		needs->caller->unlock(needs->caller->ctx);
+}
+
+/* What the rules want after the wait, in which nobody was kept from changing them. */
+static int look_again(struct needs *needs)
+{
+	struct needs now = { .outcome = needs->outcome, .caller = needs->caller, .t = needs->t };
+	int err = find_needs(&now);
+
 	for (size_t i = 0; !err && i < needs->count; i++) {
-		if (needs->list[i].asked)
-			err = finish(needs, &needs->list[i], &questions[n++]);
+		struct need *need = &needs->list[i];
+		const struct need *again = need_of_addr(&now, &need->entry.addr);
+
+		need->asked &= again && !again->barred &&
+			       again->entry.ifindex == need->entry.ifindex;
+		if (again) {
+			need->yields = again->yields;
+			need->held = again->held;
+		}
 	}
+	free(now.list);
+	return err;
+}
+
+static int finish_all(struct needs *needs, const struct link_question *questions)
+{
+	int err = needs->caller ? look_again(needs) : 0;
+
+	for (size_t i = 0; !err && i < needs->count; i++) {
+		struct need *need = &needs->list[i];
+
+		if (need->asked)
+			err = finish(needs, need, &questions[need->question]);
+	}
+	return err;
+}
+
+static int ask_and_finish(struct needs *needs)
+{
+	_cleanup_free_ struct link_question *questions = calloc(needs->count, sizeof(*questions));
+	int err;
+
+	if (!questions)
+		return needs->count ? -ENOMEM : 0;
+	err = ask(needs, questions);
+	if (!err)
+		err = lock(needs);
+	if (err)
+		return err;
+	err = finish_all(needs, questions);
+	unlock(needs);
+	return err;
+}
+
+static int look_and_begin(struct needs *needs)
+{
+	int err = find_needs(needs);
+
+	if (!err)
+		err = neigh_each(remove_unneeded, needs);
+	for (size_t i = 0; !err && i < needs->count; i++)
+		err = begin(needs, &needs->list[i]);
+	return err;
+}
+
+int neighbours_sync_for(const struct tables *t, const struct neighbours_caller *caller,
+			struct neighbours_outcome *outcome)
+{
+	struct neighbours_outcome ignored;
+	struct needs needs = { .outcome = outcome ?: &ignored, .caller = caller, .t = t };
+	int err = lock(&needs);
+
+	*needs.outcome = (struct neighbours_outcome){};
+	if (err)
+		return err;
+	err = look_and_begin(&needs);
+	unlock(&needs);
+	if (!err)
+		err = ask_and_finish(&needs);
+	free(needs.list);
 	return err;
 }
 
 int neighbours_sync(const struct tables *t, struct neighbours_outcome *outcome)
 {
-	struct neighbours_outcome ignored;
-	struct needs needs = { .outcome = outcome ?: &ignored, .t = t };
-	int err;
-
-	*needs.outcome = (struct neighbours_outcome){};
-	err = find_needs(&needs);
-	if (!err)
-		err = neigh_each(remove_unneeded, &needs);
-	for (size_t i = 0; !err && i < needs.count; i++)
-		err = begin(&needs, &needs.list[i]);
-	if (!err)
-		err = ask_and_finish(&needs);
-	free(needs.list);
-	return err;
+	return neighbours_sync_for(t, NULL, outcome);
 }
 
 static int forget_on(const struct neigh *n, void *ctx)

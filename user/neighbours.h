@@ -4,10 +4,12 @@
  * client's own link and dead, nothing would ever reach it. So every such OLD gets a
  * permanent entry as long as a rule needs one. The kernel keeps the record of what is
  * ours (NEIGHBOURS_PROTOCOL), so a command that was killed is repaired by the next.
- * Callers hold the lock of the pin directory and are in the netns that it serves.
+ * Callers are in the netns that the pin directory serves, and hold its lock, or give it here.
  */
 #ifndef TCPMIG_NEIGHBOURS_H
 #define TCPMIG_NEIGHBOURS_H
+
+#include <stdbool.h>
 
 #include "netlink_neigh.h"
 #include "tables.h"
@@ -36,6 +38,26 @@ struct neighbours_outcome {
  * goes on.
  */
 int neighbours_sync(const struct tables *t, struct neighbours_outcome *outcome);
+
+/**
+ * struct neighbours_caller - one who must not hold the lock of the pin directory for long, and
+ * does not believe every rule.
+ * @may_touch: may entries for this OLD be made or changed?
+ * @lock:      Return: 0 or -errno
+ */
+struct neighbours_caller {
+	bool (*may_touch)(const struct tcpmig_endpoint *old, void *ctx);
+	int (*lock)(void *ctx);
+	void (*unlock)(void *ctx);
+	void *ctx;
+};
+
+/**
+ * neighbours_sync_for() - as neighbours_sync(), with the lock held only before and after the
+ * wait for answers; rules that have gone meanwhile get no entry.
+ */
+int neighbours_sync_for(const struct tables *t, const struct neighbours_caller *caller,
+			struct neighbours_outcome *outcome);
 
 /** neighbours_forget() - remove all that is ours from @ifindex. Return: 0 or -errno. */
 int neighbours_forget(int ifindex);

@@ -184,6 +184,12 @@ int pindir_lock_agent(int dir_fd)
 	return lock_place(dir_fd, AGENT_LOCK);
 }
 
+void pindir_unlock_agent(const struct pindir *dir, int lock_fd)
+{
+	unlinkat(dir->fd, AGENT_LOCK, AT_REMOVEDIR);
+	close(lock_fd);
+}
+
 int pindir_reopen(struct pindir *dir)
 {
 	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -57,6 +57,9 @@ int pindir_reopen(struct pindir *dir);
 /** pindir_lock_agent() - be the agent of these pins, as pindir_lock_reader(). */
 int pindir_lock_agent(int dir_fd);
 
+/** pindir_unlock_agent() - give that place up, and remove it; @dir is locked by the caller. */
+void pindir_unlock_agent(const struct pindir *dir, int lock_fd);
+
 /**
  * pindir_lock_reader() - be the one who reads the events of these pins.
  * @dir_fd: open pin directory; hold its lock, or detach may be about to remove it

@@ -49,10 +49,15 @@ static bool set_name(X509 *cert, const char *name)
 					  0) == 1;
 }
 
-static bool set_times(X509 *cert, unsigned int days)
+/* Nothing outlives who has signed it. */
+static bool set_times(X509 *cert, X509 *issuer, unsigned int days)
 {
+	const ASN1_TIME *last = X509_get0_notAfter(issuer);
+
 	return X509_gmtime_adj(X509_getm_notBefore(cert), -PKI_SKEW_S) &&
-	       X509_gmtime_adj(X509_getm_notAfter(cert), days * DAY_S);
+	       X509_gmtime_adj(X509_getm_notAfter(cert), days * DAY_S) &&
+	       (issuer == cert || ASN1_TIME_compare(X509_get0_notAfter(cert), last) <= 0 ||
+		X509_set1_notAfter(cert, last) == 1);
 }
 
 /* As openssl.cnf(5) has it. */
@@ -190,7 +195,7 @@ static bool fill(X509 *cert, const struct pki_wanted *wanted, EVP_PKEY *key, X50
 	bool is_ca = wanted->role == CERT_ROOT || wanted->role == CERT_SUB_CA;
 
 	return X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert) &&
-	       set_name(cert, wanted->name) && set_times(cert, wanted->days) &&
+	       set_name(cert, wanted->name) && set_times(cert, issuer, wanted->days) &&
 	       X509_set_issuer_name(cert, X509_get_subject_name(issuer)) == 1 &&
 	       X509_set_pubkey(cert, key) == 1 &&
 	       add_ext(cert, issuer, NID_subject_key_identifier, "hash") &&
@@ -276,9 +281,9 @@ int pki_may_issue(const struct pki_ca *ca, const struct pki_wanted *wanted, char
 		snprintf(why, PKI_WHY_LEN, "the certificate of the CA cannot be understood");
 		return -EINVAL;
 	}
-	left = cert_days_left(says.not_after);
+	left = cert_days_left(says.not_after) + 1; /* the last one is no whole one */
 	cert_date(says.not_after, date);
-	if (left < 0) {
+	if (left < 1) {
 		snprintf(why, PKI_WHY_LEN,
 			 "the CA %.64s has ended on %s; expected one that is valid", says.subject,
 			 date);

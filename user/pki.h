@@ -27,7 +27,7 @@
  * struct pki_wanted - the certificate to be made.
  * @role:  CERT_ROOT, _SUB_CA, _HOST or _AGENT
  * @name:  common name: for people, nothing is decided by it
- * @days:  from now on
+ * @days:  from now on, but not longer than the CA itself
  * @addrs: of a leaf, at least one
  * @nets:  of a CA; none: no limit
  */

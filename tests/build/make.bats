@@ -59,7 +59,7 @@ setup_file() {
 
 @test "help lists the targets, V=1 shows commands" {
 	run make help
-	for target in all tests check format install uninstall clean help; do
+	for target in all tests fuzz check format install uninstall clean help; do
 		[[ $output == *"  $target "* ]]
 	done
 	touch user/log.c
@@ -74,6 +74,18 @@ setup_file() {
 	run make B="$BUILD" PACKAGES="libbpf nosuchlib"
 	[ "$status" != 0 ]
 	[[ $output == *"the library nosuchlib is missing"* ]]
+}
+
+@test "without libFuzzer tests go without it, and fuzz says what is missing" {
+	fake=$BATS_TEST_TMPDIR/clang
+	printf '#!/bin/sh\ncase $* in *-fsanitize=fuzzer*) exit 1; esac\nexec clang "$@"\n' >"$fake"
+	chmod +x "$fake"
+	run make -s B="$BUILD" CLANG="$fake" fuzz-if-possible
+	[ "$status" = 0 ]
+	[[ $output == "libFuzzer of $fake is missing; ./scripts/setup installs it; without it"* ]]
+	run make -s B="$BUILD" CLANG="$fake" fuzz
+	[ "$status" != 0 ]
+	[[ $output == *"libFuzzer of $fake is missing; ./scripts/setup installs it"* ]]
 }
 
 @test "no network in make" {

@@ -72,7 +72,7 @@ other_tcx() { client "$TOP/build/tests/e2e/tcprog" "$FOREIGN" "$1" eth0 "$2" "$3
 	doctor
 	[ "$status" = 0 ]
 	for check in kernel bpf jit tcx clsact programs csum_ipv6 redirect_neigh ring_buffer tun btf \
-		capabilities lockdown bpffs pin_dir criu; do
+		capabilities lockdown bpffs pin_dir tls_ca criu; do
 		grep -q "^$check " <<<"$FOUND" || { echo "$check is missing"; false; }
 	done
 	found "kernel ok Linux $(uname -r)" "tcx ok there" "clsact ok there" \

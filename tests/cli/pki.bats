@@ -133,7 +133,9 @@ verify() {
 	verify host-10.9.0.2.crt
 	# no longer than the CA itself
 	[ "$(show 'max(c["days_left"] for c in d)' --dir "$CA")" -le 100 ]
-	fails 1 "'101' days: the CA CN=Lab CA itself ends on" issue --dir "$CA" --ip 10.9.0.3 --days 101
+	fails 1 "'102' days: the CA CN=Lab CA itself ends on" issue --dir "$CA" --ip 10.9.0.3 --days 102
+	issue --ip 10.9.0.3 --days 100
+	[ "$(openssl x509 -in "$CA/ca.crt" -noout -enddate)" = "$(openssl x509 -in host-10.9.0.3.crt -noout -enddate)" ]
 }
 
 @test "revoke: the CRL of its CA, in which it stays; twice is once" {

@@ -24,6 +24,10 @@ probe() {
 	probe
 }
 
+@test "as the keeper: no program, trace, mount, module, network; files, pins and netlink work" {
+	probe --keeper
+}
+
 @test "control: without the sandbox each of these attempts succeeds" {
 	probe --free
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Tries, inside the sandbox of the agent, what an intruder would, and what the agent must be
- * able to do; as TAP. With --free the same without the sandbox: then every attempt must
- * succeed, or it proves nothing that it is refused inside. As root.
+ * able to do; as TAP. With --keeper the same as its keeper. With --free without either: then
+ * every attempt must succeed, or it proves nothing that it is refused inside. As root.
  *
- *	sandbox_probe PIN_DIR USER [--free]
+ *	sandbox_probe PIN_DIR USER [--keeper|--free]
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -38,6 +38,7 @@
 #include "agent_sandbox.h"
 #include "cleanup.h"
 #include "endpoint.h"
+#include "keeper_sandbox.h"
 #include "netlink.h"
 #include "netlink_neigh.h"
 #include "netlink_socks.h"
@@ -59,6 +60,7 @@ static struct {
 	char path[64];
 	pid_t probe;  /* who starts the attempts */
 	pid_t victim; /* a process of root's */
+	pid_t agent;  /* one of another user */
 } world;
 
 /* Each returns 0 or -errno. */
@@ -341,6 +343,12 @@ static int set_neighbour(void)
 	return neigh_set(&n) ?: neigh_delete(&n);
 }
 
+/* The one process that the keeper may signal. */
+static int kill_agent(void)
+{
+	return result(kill(world.agent, SIGURG));
+}
+
 /* Allowed. */
 
 static int change_flows(void)
@@ -492,30 +500,42 @@ static int signal_oneself(void)
 	return result(raise(SIGURG));
 }
 
+/* What must come of it. */
+enum {
+	AGENT_REFUSED = 1,
+	AGENT_DONE = 2,
+	KEEPER_REFUSED = 4,
+	KEEPER_DONE = 8,
+};
+
 /* clang-format off */
-#define ATTEMPT(fn) { #fn, fn, false }
-#define NEEDED(fn)  { #fn, fn, true }
+#define IN_NONE(fn)   { #fn, fn, AGENT_REFUSED | KEEPER_REFUSED }
+#define IN_KEEPER(fn) { #fn, fn, AGENT_REFUSED | KEEPER_DONE }
+#define IN_AGENT(fn)  { #fn, fn, AGENT_DONE | KEEPER_REFUSED }
+#define IN_BOTH(fn)   { #fn, fn, AGENT_DONE | KEEPER_DONE }
 static const struct attempt {
 	const char *name;
 	int (*fn)(void);
-	bool needed;
+	unsigned int expected;
 } attempts[] = {
-	ATTEMPT(load_program), ATTEMPT(create_map), ATTEMPT(get_pin), ATTEMPT(get_map_by_id),
-	ATTEMPT(make_memory_file), ATTEMPT(trace_parent), ATTEMPT(read_parent), ATTEMPT(open_shadow),
-	ATTEMPT(open_world_readable), ATTEMPT(open_for_writing), ATTEMPT(make_file),
-	ATTEMPT(remove_name), ATTEMPT(connect_tcp), ATTEMPT(connect_unix),
-	ATTEMPT(connect_listener), ATTEMPT(send_fast_open), ATTEMPT(sendmsg_fast_open),
-	ATTEMPT(bind_to_device), ATTEMPT(attach_filter), ATTEMPT(raw_socket),
-	ATTEMPT(packet_socket), ATTEMPT(netlink_socket), ATTEMPT(udp_socket), ATTEMPT(execute),
-	ATTEMPT(execute_by_fd), ATTEMPT(become_root), ATTEMPT(mount_tmpfs), ATTEMPT(unshare_uts),
-	ATTEMPT(unshare_user), ATTEMPT(fork_child), ATTEMPT(kill_victim), ATTEMPT(kill_group),
-	ATTEMPT(type_into_terminal), ATTEMPT(ask_bytes_readable), ATTEMPT(be_dumpable),
-	ATTEMPT(load_module), ATTEMPT(map_executable), ATTEMPT(make_executable),
-	ATTEMPT(raise_limit), ATTEMPT(own_signals_of_file), ATTEMPT(set_neighbour),
-	NEEDED(change_flows), NEEDED(read_all_flows), NEEDED(send_event),
-	NEEDED(look_up_sockets), NEEDED(look_up_route), NEEDED(talk_after_failure),
-	NEEDED(accept_connection), NEEDED(keep_state), NEEDED(run_event_loop),
-	NEEDED(use_memory), NEEDED(signal_oneself),
+	IN_NONE(load_program), IN_NONE(create_map), IN_KEEPER(get_pin), IN_NONE(get_map_by_id),
+	IN_NONE(make_memory_file), IN_NONE(trace_parent), IN_NONE(read_parent),
+	{ "open_shadow", open_shadow, AGENT_REFUSED }, /* as root's file, the keeper may */
+	IN_KEEPER(open_world_readable), IN_KEEPER(open_for_writing), IN_NONE(make_file),
+	IN_NONE(remove_name), IN_NONE(connect_tcp), IN_NONE(connect_unix),
+	IN_NONE(connect_listener), IN_NONE(send_fast_open), IN_NONE(sendmsg_fast_open),
+	IN_NONE(bind_to_device), IN_NONE(attach_filter), IN_NONE(raw_socket),
+	IN_KEEPER(packet_socket), IN_KEEPER(netlink_socket), IN_NONE(udp_socket),
+	IN_NONE(execute), IN_NONE(execute_by_fd), IN_NONE(become_root), IN_NONE(mount_tmpfs),
+	IN_NONE(unshare_uts), IN_NONE(unshare_user), IN_NONE(fork_child), IN_NONE(kill_victim),
+	IN_NONE(kill_group), IN_NONE(type_into_terminal), IN_NONE(ask_bytes_readable),
+	IN_NONE(be_dumpable), IN_NONE(load_module), IN_NONE(map_executable),
+	IN_NONE(make_executable), IN_NONE(raise_limit), IN_NONE(own_signals_of_file),
+	IN_KEEPER(set_neighbour), IN_KEEPER(kill_agent),
+	IN_BOTH(change_flows), IN_BOTH(read_all_flows), IN_BOTH(send_event),
+	IN_BOTH(look_up_sockets), IN_BOTH(look_up_route), IN_BOTH(talk_after_failure),
+	IN_AGENT(accept_connection), IN_BOTH(keep_state), IN_BOTH(run_event_loop),
+	IN_BOTH(use_memory), IN_BOTH(signal_oneself),
 };
 /* clang-format on */
 
@@ -543,6 +563,19 @@ static bool make_sockets(void)
 	       !listen(world.unix_target, 64) && !connect_tcp();
 }
 
+static pid_t make_process(uid_t uid)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	if (setresuid(uid, uid, uid))
+		_exit(1);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+}
+
 static bool make_world(const char *pin_dir)
 {
 	struct bpf_map_info info = {};
@@ -557,21 +590,26 @@ static bool make_world(const char *pin_dir)
 	pindir_unlock(&world.pins);
 	world.map_id = info.id;
 	world.probe = getpid();
-	world.victim = fork();
-	if (!world.victim) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			pause();
-	}
+	world.victim = make_process(0);
+	world.agent = make_process(65534);
 	if (pty < 0 || grantpt(pty) || unlockpt(pty))
 		return false;
 	world.tty = open(ptsname(pty), O_RDWR | O_NOCTTY);
-	return world.file >= 0 && world.victim > 0 && world.tty >= 0 && !chmod(world.path, 0666) &&
-	       make_sockets();
+	return world.file >= 0 && world.victim > 0 && world.agent > 0 && world.tty >= 0 &&
+	       !chmod(world.path, 0666) && make_sockets();
+}
+
+enum mode { AGENT, KEEPER, FREE };
+
+static int confine(enum mode mode, const char *user, const char **why)
+{
+	if (mode == AGENT)
+		return sandbox_enter(user, why);
+	return mode == KEEPER ? keeper_confine(world.agent, why) : 0;
 }
 
 /* Mounts, and whatever else the attempt changes if it succeeds, are its own. */
-static int run_child(const struct attempt *attempt, const char *user)
+static int run_child(const struct attempt *attempt, enum mode mode, const char *user)
 {
 	const char *why = "netlink";
 	struct sockaddr_in own;
@@ -583,8 +621,8 @@ static int run_child(const struct attempt *attempt, const char *user)
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return 98;
 	err = netlink_keep_open();
-	if (!err && user)
-		err = sandbox_enter(user, &why);
+	if (!err)
+		err = confine(mode, user, &why);
 	if (err) {
 		printf("# sandbox: %s: %s\n", why, strerror(-err));
 		fflush(stdout);
@@ -595,7 +633,7 @@ static int run_child(const struct attempt *attempt, const char *user)
 }
 
 /* Return: 0: it succeeded; errno; 99: killed by the filter; 98: it could not be tried. */
-static int try(const struct attempt *attempt, const char *user)
+static int try(const struct attempt *attempt, enum mode mode, const char *user)
 {
 	pid_t pid;
 	int status;
@@ -603,7 +641,7 @@ static int try(const struct attempt *attempt, const char *user)
 	fflush(stdout);
 	pid = fork();
 	if (!pid)
-		_exit(run_child(attempt, user));
+		_exit(run_child(attempt, mode, user));
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return 98;
 	if (WIFEXITED(status))
@@ -611,16 +649,26 @@ static int try(const struct attempt *attempt, const char *user)
 	return WTERMSIG(status) == SIGSYS ? 99 : 98;
 }
 
-static int run_all(const char *user)
+static bool is_as_expected(const struct attempt *a, enum mode mode, int got)
+{
+	bool refused = got == EPERM || got == 99;
+
+	if (mode == FREE || a->expected & (mode == AGENT ? AGENT_DONE : KEEPER_DONE))
+		return !got;
+	if (a->expected & (mode == AGENT ? AGENT_REFUSED : KEEPER_REFUSED))
+		return refused;
+	return got != 98;
+}
+
+static int run_all(enum mode mode, const char *user)
 {
 	int failed = 0;
 
 	printf("1..%zu\n", ARRAY_SIZE(attempts));
 	for (size_t i = 0; i < ARRAY_SIZE(attempts); i++) {
 		const struct attempt *a = &attempts[i];
-		int got = try(a, user);
-		bool refused = got == EPERM || got == 99;
-		bool ok = !user || a->needed ? !got : refused;
+		int got = try(a, mode, user);
+		bool ok = is_as_expected(a, mode, got);
 
 		printf("%s %zu %s: %s\n", ok ? "ok" : "not ok", i + 1, a->name,
 		       got == 99   ? "killed"
@@ -642,8 +690,9 @@ int main(int argc, char **argv)
 		printf("Bail out! %s\n", strerror(errno));
 		return 1;
 	}
-	status = run_all(argc == 4 ? NULL : argv[2]);
+	status = run_all(argc == 3 ? AGENT : strcmp(argv[3], "--keeper") ? FREE : KEEPER, argv[2]);
 	kill(world.victim, SIGKILL);
+	kill(world.agent, SIGKILL);
 	unlink(world.path);
 	unlink(world.unix_addr.sun_path);
 	return status;

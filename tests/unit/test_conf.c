@@ -221,6 +221,8 @@ static const struct {
 
 	{ "[agent]\nlisten =\n", "line 2: 'listen': expected a value" },
 	{ "[agent]\nlisten = ,\n", "line 2: 'listen': expected a value" },
+	{ "[agent]\nlisten = ,;x\n", "line 2: 'listen': expected a value" },
+	{ "[move x]\nports = ,;80\n", "line 2: 'ports': expected a value" },
 	{ "[agent]\nlisten = host\n", "line 2: 'host': " ADDRESS },
 	{ "[agent]\nlisten = 1.2.3.4:0\n", "line 2: '1.2.3.4:0': " ADDRESS },
 	{ "[agent]\nlisten = 224.0.0.1\n", "line 2: '224.0.0.1': " ADDRESS },
