@@ -29,6 +29,7 @@ enum {
 	ARG_OUT,
 	ARG_CA,
 	ARG_SUB_CA,
+	ARG_CONFIG,
 };
 
 /* clang-format off */

@@ -23,6 +23,8 @@ static const struct command commands[] = {
 	{ "watch", "", "show what happens, as it happens", cmd_watch },
 	{ "gc", "[--idle SECONDS]", "remove the flows of connections that have ended", cmd_gc },
 	{ "doctor", "", "look for what is missing or in the way, and name its cure", cmd_doctor },
+	{ "agent", "[--config FILE]",
+	  "serve hosts that move connections, within what the configuration allows", cmd_agent },
 	{ "criu-hook", "", "arm and redirect, as criu --action-script", cmd_criu_hook },
 	{ "rewrite-images", "DIR --from ADDR[:PORT] --to ADDR[:PORT]",
 	  "give the sockets in CRIU images another address", cmd_rewrite_images },

@@ -10,6 +10,7 @@ _tcpmig_bpf_options() {
 	hold) echo --max --hold --next --flow ;;
 	redirect) echo --established-only --flow ;;
 	gc) echo --idle ;;
+	agent) echo --config ;;
 	rewrite-images) echo --from --to ;;
 	pki) echo --dir --name --days --net --ip --role --out --ca --sub-ca ;;
 	esac
@@ -23,7 +24,7 @@ _tcpmig_bpf_rules() {
 _tcpmig_bpf() {
 	local cur prev words cword command word
 	local commands='attach detach hold redirect release list stats watch gc doctor'
-	commands+=' criu-hook rewrite-images pki'
+	commands+=' agent criu-hook rewrite-images pki'
 	local common='--json --verbose --pin-dir --help'
 	_init_completion -n : || return
 
@@ -32,7 +33,7 @@ _tcpmig_bpf() {
 	done
 	case $prev in
 	--pin-dir | --dir) _filedir -d && return ;;
-	--out) _filedir && return ;;
+	--out | --config) _filedir && return ;;
 	--role) mapfile -t COMPREPLY < <(compgen -W 'host agent' -- "$cur") && return ;;
 	--mode) mapfile -t COMPREPLY < <(compgen -W 'auto tcx clsact' -- "$cur") && return ;;
 	--hold) mapfile -t COMPREPLY < <(compgen -W 'drop swallow' -- "$cur") && return ;;

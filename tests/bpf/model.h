@@ -51,6 +51,7 @@ struct model {
 	unsigned int ifindex;
 	size_t entries_max;
 	bool (*socket_exists)(const struct tcpmig_flow_key *key);
+	struct tcpmig_policies policy;
 	struct tcpmig_rule rules[MODEL_RULES_MAX];
 	struct model_remote remotes[MODEL_ENTRIES_MAX];
 	struct model_flow flows[MODEL_ENTRIES_MAX];
