@@ -279,6 +279,25 @@ def many_from_one(stage):
             sock.close()
 
 
+@case("more than 32 connections of one certificate: no more of them, and another host gets in")
+def many_of_one_certificate(stage):
+    stage.certs.issue("many", "host", "10.9.0.4")
+    with stage.unchanged():
+        links = [stage.connect("C", cert="many") for _ in range(32)]
+        for source in (None, f"{MORE_NET}.8"):
+            try:
+                stage.connect("C", cert="many", source=source)
+            except Closed:
+                continue
+            raise Failed("one more was taken")
+        stage.connect("A").close()
+        links.pop().close()
+        wait_served(stage)
+        links.append(stage.connect("C", cert="many"))
+        for link in links:
+            link.close()
+
+
 def closed(sock):
     return is_cut(sock, 0.001) is not None
 
