@@ -4,6 +4,7 @@
 CLANG      ?= clang
 BPFTOOL    ?= bpftool
 PROTOC_C   ?= protoc-c
+PROTOC     ?= protoc
 PKG_CONFIG ?= pkg-config
 PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
@@ -58,7 +59,7 @@ all: $(B)/tcpmig-bpf
 
 ##tests: all test programs, without running them
 tests: all $(UNIT_TESTS) $(BPF_TESTS) $(BPF_HELPER) $(E2E_TOOLS) $(UNIT_TESTS:=.san) \
-	$(B)/tests/bench/rr $(OTHERS) fuzz-if-possible
+	$(B)/tests/bench/rr $(B)/tests/agent/control_pb2.py $(OTHERS) fuzz-if-possible
 
 ##fuzz: the fuzz targets; scripts/fuzz runs them
 fuzz: $(FUZZERS) $(PLANTS) $(B)/tests/fuzz/seeds
@@ -179,6 +180,12 @@ $(B)/tests/other-version:
 $(B)/tests/other-layout:
 	+$(Q)$(MAKE) --no-print-directory all B=$@ CPPFLAGS='$(CPPFLAGS) -DTCPMIG_LAYOUT=99'
 
+# The messages in another language, by another implementation.
+$(B)/tests/agent/control_pb2.py: user/control.proto
+	$(say) PROTO $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(PROTOC) --proto_path=user --python_out=$(@D) $<
+
 # A test is one file, plus what its folder shares (HELPERS).
 $(BPF_TESTS): HELPERS := $(addprefix tests/bpf/,packet.c fixture.c rows.c kernel.c)
 $(BPF_TESTS): $(addprefix tests/bpf/,packet.c fixture.c rows.c kernel.c)
@@ -201,35 +208,29 @@ CERTS_TESTS := $(addprefix $(B)/tests/unit/,test_tls test_tls_refused)
 $(CERTS_TESTS) $(CERTS_TESTS:=.san): HELPERS := tests/unit/certs.c
 $(CERTS_TESTS) $(CERTS_TESTS:=.san): tests/unit/certs.c tests/unit/certs.h
 
+# What decodes what others say.
+PURE_SRC := $(addprefix user/,endpoint.c files_img.c arena.c control_frame.c control_message.c \
+	   control_wire.c control_decode.c control_encode.c agent_conf.c agent_conf_values.c \
+	   prefix.c) \
+	   $(B)/criu_images.pb-c.c $(B)/control.pb-c.c
+
 # The unit tests again, with everything they use, under ASan and UBSan.
-SAN_SRC := user/agent_conf.c
-SAN_SRC += user/agent_conf_values.c
+SAN_SRC := $(PURE_SRC)
 SAN_SRC += user/agent_gate.c
 SAN_SRC += user/agent_limits.c
 SAN_SRC += user/agent_log.c
 SAN_SRC += user/agent_store.c
-SAN_SRC += user/arena.c
 SAN_SRC += user/cert.c
-SAN_SRC += user/control_decode.c
 SAN_SRC += user/control_dial.c
-SAN_SRC += user/control_encode.c
-SAN_SRC += user/control_frame.c
 SAN_SRC += user/control_link.c
-SAN_SRC += user/control_message.c
 SAN_SRC += user/control_path.c
-SAN_SRC += user/control_wire.c
-SAN_SRC += user/endpoint.c
 SAN_SRC += user/images.c
 SAN_SRC += user/log.c
 SAN_SRC += user/move_file.c
 SAN_SRC += user/pki.c
 SAN_SRC += user/policy.c
-SAN_SRC += user/prefix.c
 SAN_SRC += user/tls.c
 SAN_SRC += user/tls_peer.c
-SAN_SRC += user/files_img.c
-SAN_SRC += $(B)/criu_images.pb-c.c
-SAN_SRC += $(B)/control.pb-c.c
 SAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -std=gnu11 \
 	     -DARENA_BLOCK_BYTES=0 $(OUR_CPPFLAGS)
 SAN_OBJ := $(patsubst %.c,$(B)/san/%.o,$(notdir $(SAN_SRC)))
@@ -249,4 +250,40 @@ $(B)/tests/unit/%.san: tests/unit/%.c $(B)/libsan.a Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(SAN_FLAGS) -MMD -MP -MF $@.d $< $(HELPERS) $(B)/libsan.a -lcmocka $(LDLIBS) -o $@
 
--include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/san/*.d $(B)/tests/*/*.d)
+# libFuzzer, with all that decodes, under ASan and UBSan.
+FUZZ_FLAGS   := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -std=gnu11
+FUZZ_RUNTIME := echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | \
+		$(CLANG) -fsanitize=fuzzer,address -x c - -o /dev/null 2>/dev/null
+FUZZ_MISSING := libFuzzer of $(CLANG) is missing; ./scripts/setup installs it
+FUZZ_OBJ     := $(patsubst %.c,$(B)/tests/fuzz/obj/%.o,$(PURE_SRC) tests/fuzz/fuzz.c)
+
+$(B)/tests/fuzz/.runtime: $(B)/.tools $(B)/.flags
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_RUNTIME) || { echo "$(FUZZ_MISSING)" >&2; exit 1; }
+	$(Q)touch $@
+$(FUZZ_OBJ): $(B)/tests/fuzz/obj/%.o: %.c $(B)/tests/fuzz/.runtime Makefile | $(GEN)
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -DARENA_BLOCK_BYTES=0 $(OUR_CPPFLAGS) -MMD -MP -c $< -o $@
+$(FUZZERS): $(B)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ) Makefile
+	$(say) CC $@
+	$(Q)$(CLANG) $(FUZZ_FLAGS) $(OUR_CPPFLAGS) -MMD -MP -MF $@.d $< $(FUZZ_OBJ) $(LDLIBS) -o $@
+
+$(B)/tests/fuzz/seeds: HELPERS := tests/fuzz/messages.c
+$(B)/tests/fuzz/seeds: tests/fuzz/messages.c
+
+# Bugs that are put there, to see that the fuzzers find them: a check less in a copy of a source.
+$(B)/tests/fuzz/plant_bytes: PLANT := s/return canonical > 0 ? message : NULL/return message/
+$(B)/tests/fuzz/plant_bytes: PLANTED := control_decode
+$(B)/tests/fuzz/plant_bytes: tests/fuzz/fuzz_request.c user/control_decode.c
+$(B)/tests/fuzz/plant_bounds: PLANT := s/if (len >= sizeof(addr))/if (len >= 4096)/
+$(B)/tests/fuzz/plant_bounds: PLANTED := endpoint
+$(B)/tests/fuzz/plant_bounds: tests/fuzz/fuzz_endpoint.c user/endpoint.c
+$(PLANTS): $(FUZZ_OBJ) Makefile
+	$(say) CC $@
+	$(Q)sed '$(PLANT)' user/$(PLANTED).c >$@.c
+	$(Q)! cmp -s user/$(PLANTED).c $@.c || { echo "$@: nothing was planted" >&2; exit 1; }
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -DARENA_BLOCK_BYTES=0 $(OUR_CPPFLAGS) $(filter tests/fuzz/%,$^) $@.c \
+		$(filter-out %/user/$(PLANTED).o,$(FUZZ_OBJ)) $(LDLIBS) -o $@
+
+-include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/san/*.d $(B)/tests/*/*.d $(FUZZ_OBJ:.o=.d))

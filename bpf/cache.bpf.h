@@ -2,14 +2,14 @@
 /*
  * A look into a hash table costs more than all else that a redirected packet needs. So each
  * CPU remembers the flows whose last packet was plainly rewritten, with the rule's word: any
- * change of the rule's state or epoch, or of its set of flows, voids it. Packets that begin
- * or end a connection never take this way.
+ * change of the rule's state or epoch, of its set of flows, or of the policy, voids it. Packets
+ * that begin or end a connection never take this way.
  */
 #ifndef TCPMIG_CACHE_BPF_H
 #define TCPMIG_CACHE_BPF_H
 
+#include "decision.bpf.h"
 #include "parse.bpf.h"
-#include "rule.bpf.h"
 
 /* Off on PREEMPT_RT: there a program may interrupt another on its CPU. Set at attach. */
 const volatile bool use_cache = true;
@@ -63,44 +63,51 @@ static __always_inline bool is_turning_point(const struct packet *pkt)
 	return pkt->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_FIN | TCP_FLAG_RST);
 }
 
-/* The rule of the packet's flow, which is ACTIVE and in @word, if it is remembered; or NULL. */
-static __always_inline struct tcpmig_rule *cache_find(const struct packet *pkt, enum direction dir,
-						      __u32 gone, __u64 *word)
+/* A flow that is remembered: @d says what to do with the packet. It has been allowed before. */
+static __always_inline bool cache_find(struct decision *d, const struct packet *pkt,
+				       enum direction dir)
 {
-	struct tcpmig_cached *c;
-	struct tcpmig_rule *rule;
+	const struct tcpmig_cached *c;
+	const struct tcpmig_rule *rule;
 
 	if (!use_cache || is_turning_point(pkt))
-		return 0;
+		return false;
 	c = cache_slot(&pkt->key);
 	if (!c || c->dir != dir || !same_key(&c->key, &pkt->key))
-		return 0;
+		return false;
 	rule = rule_get(c->ref);
-	if (!rule || c->flows_gone != gone)
-		return 0;
-	*word = rule_word(rule);
-	return *word == c->word ? rule : 0;
+	if (!rule || c->flows_gone != d->gone || c->policy != d->policy ||
+	    rule_word(rule) != c->word)
+		return false;
+	d->action = ACTION_REWRITE;
+	d->ref = c->ref;
+	d->to = c->to;
+	d->ifindex = c->ifindex;
+	return true;
 }
 
 /*
- * @gone: flows_gone() before the flow was looked up: if it is removed meanwhile, on
+ * @d: a rewrite that the policy allows; if the flow has been removed since @d->gone was read, on
  * whichever CPU, this is void already.
  */
-static __always_inline void cache_keep(const struct packet *pkt, enum direction dir, __u32 ref,
-				       __u64 word, __u32 gone)
+static __always_inline void cache_keep(const struct decision *d, const struct packet *pkt,
+				       enum direction dir)
 {
 	struct tcpmig_cached *c;
 
-	if (!use_cache || is_turning_point(pkt) || tcpmig_word_state(word) != TCPMIG_ACTIVE)
+	if (!use_cache || is_turning_point(pkt) || tcpmig_word_state(d->word) != TCPMIG_ACTIVE)
 		return;
 	c = cache_slot(&pkt->key);
 	if (!c)
 		return;
 	c->key = pkt->key;
-	c->word = word;
-	c->ref = ref;
-	c->flows_gone = gone;
+	c->word = d->word;
+	c->ref = d->ref;
+	c->flows_gone = d->gone;
+	c->policy = d->policy;
 	c->dir = dir;
+	c->to = d->to;
+	c->ifindex = d->ifindex;
 }
 
 #endif

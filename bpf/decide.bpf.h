@@ -1,48 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The decision: the only place that says what happens to a packet. Changes no packet. */
+/* Deciding: the only place that says what happens to a packet. Changes no packet. */
 #ifndef TCPMIG_DECIDE_BPF_H
 #define TCPMIG_DECIDE_BPF_H
 
 #include "flow.bpf.h"
 
-enum action {
-	ACTION_PASS,	/* not ours, or right as it is */
-	ACTION_REWRITE, /* the server's side becomes decision.to */
-	ACTION_SWALLOW, /* consume; the sender believes it has left */
-	ACTION_DROP,	/* already counted */
-	ACTION_REFUSE,	/* the same, and whoever sent it gets an RST */
-};
-
-/*
- * @ref: the rule, to count the packet
- * @to, @ifindex: only for ACTION_REWRITE
- * @word: of the rule as it was decided by, if the cache may keep that; else 0
- */
-struct decision {
-	enum action action;
-	__u32 ref;
-	__u32 ifindex;
-	__u64 word;
-	const struct tcpmig_endpoint *to;
-};
-
-static __always_inline void drop(struct decision *d, enum tcpmig_reason reason)
+/* To @owner, if that is another than who it is for. */
+static __always_inline void send_to(struct decision *d, const struct packet *pkt,
+				    const struct tcpmig_owner *owner)
 {
-	d->action = ACTION_DROP;
-	count_drop(d->ref, reason);
-}
-
-static __always_inline void refuse(struct decision *d, enum tcpmig_reason reason)
-{
-	drop(d, reason);
-	d->action = ACTION_REFUSE;
-}
-
-static __always_inline void send_to_owner(struct decision *d, const struct tcpmig_owner *owner)
-{
-	d->action = ACTION_REWRITE;
-	d->to = &owner->peer;
-	d->ifindex = owner->ifindex;
+	endpoint_read(&d->to, &owner->peer);
+	d->ifindex = *(const volatile __u32 *)&owner->ifindex;
+	if (!endpoint_equal(&d->to, &pkt->key.remote))
+		d->action = ACTION_REWRITE;
 }
 
 /*
@@ -64,42 +34,53 @@ static __always_inline void decide_held(struct decision *d, const struct packet 
 	if (!swallow)
 		return drop(d, TCPMIG_R_HELD_DROPPED);
 	d->action = ACTION_SWALLOW;
-	count_drop(d->ref, TCPMIG_R_HELD_SWALLOWED);
+	d->reason = TCPMIG_R_HELD_SWALLOWED;
 }
 
 /* The flow cannot have its addresses on the wire: another connection has them. */
-static __always_inline void decide_refused(struct decision *d, struct tcpmig_flow *flow,
+static __always_inline void decide_refused(struct decision *d, const struct tcpmig_rule *rule,
+					   struct tcpmig_flow *flow,
 					   const struct tcpmig_flow_key *key)
 {
 	if (!(flow->flags & TCPMIG_FLOW_REFUSED))
 		event_of_flow(TCPMIG_E_FLOW_REFUSED, flow->ref, key);
 	flow->flags |= TCPMIG_FLOW_REFUSED;
+	decide_by(d, rule); /* from here on only OLD matters, not where it cannot go */
 	refuse(d, TCPMIG_R_WIRE_TAKEN);
 }
 
-/* A packet of @flow to OLD: the client's view of a migrated service. */
+/*
+ * A packet of @flow to OLD: the client's view of a migrated service.
+ * @key: becomes that on the wire
+ */
 static __always_inline void decide_to_old(struct decision *d, struct __sk_buff *skb,
-					  const struct packet *pkt, const struct tcpmig_rule *rule,
-					  struct tcpmig_flow *flow)
+					  const struct packet *pkt, struct tcpmig_flow_key *key,
+					  const struct tcpmig_rule *rule, struct tcpmig_flow *flow)
 {
 	__u64 word = rule_word(rule);
 	__u16 hop = tcpmig_word_hop(word);
 	enum tcpmig_state state = rule_state(rule, word);
-	const struct tcpmig_owner *owner = rule_owner(rule, hop);
 
-	d->ref = rule->ref;
+	decide_by(d, rule);
 	flow_see(flow);
 	if (state == TCPMIG_HELD || state == TCPMIG_ARMED)
 		return decide_held(d, pkt, rule, word, flow);
 	flow_note_out(skb, flow, pkt, of_own_socket(skb, &pkt->key));
-	if (state != TCPMIG_ACTIVE || endpoint_equal(&owner->peer, &pkt->key.remote))
+	if (state != TCPMIG_ACTIVE)
 		return;
-	if (flow->hop != hop && !flow_wire(skb, &pkt->key, flow, &owner->peer, hop))
-		return decide_refused(d, flow, &pkt->key);
+	send_to(d, pkt, rule_owner(rule, hop));
+	if (d->action != ACTION_REWRITE)
+		return;
+	if (flow->hop != hop) {
+		if (!is_allowed(d, &pkt->key.remote, &d->to))
+			return deny(d);
+		key->remote = d->to;
+		if (!flow_wire(skb, key, flow, hop))
+			return decide_refused(d, rule, flow, &pkt->key);
+	}
 	/* One that is being closed, or has to be seen, is not to be remembered. */
 	if ((flow->flags & (TCPMIG_FLOW_FIN_OUT | TCPMIG_FLOW_LOCAL)) == TCPMIG_FLOW_LOCAL)
 		d->word = word;
-	send_to_owner(d, owner);
 }
 
 /*
@@ -108,9 +89,10 @@ static __always_inline void decide_to_old(struct decision *d, struct __sk_buff *
  * connected to OLD. Of a forwarded connection we see only how it begins.
  */
 static __always_inline void decide_to_wire(struct decision *d, struct __sk_buff *skb,
-					   const struct packet *pkt)
+					   const struct packet *pkt,
+					   const struct tcpmig_flow_key *key)
 {
-	struct tcpmig_wire *wire = bpf_map_lookup_elem(&tcpmig_wires, &pkt->key);
+	struct tcpmig_wire *wire = bpf_map_lookup_elem(&tcpmig_wires, key);
 	struct tcpmig_rule *rule = wire ? rule_get(wire->ref) : 0;
 	bool begins = pkt->tcp_flags & TCP_FLAG_SYN;
 	struct tcpmig_flow_key ends;
@@ -118,11 +100,11 @@ static __always_inline void decide_to_wire(struct decision *d, struct __sk_buff 
 	if (!rule)
 		return;
 	if (skb->sk &&
-	    !(sender_ends(skb, &pkt->key, &ends) && endpoint_equal(&ends.remote, &pkt->key.remote)))
+	    !(sender_ends(skb, key, &ends) && endpoint_equal(&ends.remote, &key->remote)))
 		return;
 	if (!begins && !(skb->sk && wire->checked))
 		return; /* it was there before the redirect: it is the flow that is refused */
-	d->ref = rule->ref;
+	decide_by(d, rule);
 	refuse(d, TCPMIG_R_WIRE_TAKEN);
 }
 
@@ -135,40 +117,68 @@ static __always_inline void decide_unknown_rst(struct decision *d, const struct 
 {
 	__u64 word = rule_word(rule);
 	enum tcpmig_state state = rule_state(rule, word);
-	const struct tcpmig_owner *owner = rule_owner(rule, tcpmig_word_hop(word));
 
 	if (state == TCPMIG_HELD || state == TCPMIG_ARMED)
 		return drop(d, TCPMIG_R_HELD_DROPPED);
-	if (!endpoint_equal(&owner->peer, &pkt->key.remote))
-		send_to_owner(d, owner);
+	send_to(d, pkt, rule_owner(rule, tcpmig_word_hop(word)));
 }
 
-/* A packet that leaves, of no known flow: a new flow of a service rule, or a direct one. */
-static __always_inline void decide_unknown_out(struct decision *d, struct __sk_buff *skb,
-					       const struct packet *pkt, bool stale)
+/* Is a packet to its OLD one that @rule may do anything to? If not, nothing is made for it. */
+static __always_inline bool may_have(const struct decision *d, const struct packet *pkt,
+				     const struct tcpmig_rule *rule)
 {
-	struct tcpmig_remote *remote = bpf_map_lookup_elem(&tcpmig_remotes, &pkt->key.remote);
-	struct tcpmig_rule *rule = remote ? rule_of_old(remote, &pkt->key.remote) : 0;
-	struct tcpmig_flow *flow;
+	__u64 word = rule_word(rule);
+	enum tcpmig_state state = tcpmig_word_state(word);
+	struct tcpmig_endpoint cur;
 
-	if (!rule) {
-		if (remote && remote->wires)
-			decide_to_wire(d, skb, pkt);
-		return;
-	}
-	if (rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY)
-		return;
-	d->ref = rule->ref;
-	if (pkt->tcp_flags & TCP_FLAG_RST)
-		return decide_unknown_rst(d, pkt, rule);
-	flow = flow_make(&pkt->key, rule, stale ? BPF_ANY : BPF_NOEXIST);
-	if (flow)
-		return decide_to_old(d, skb, pkt, rule, flow);
-	/* A new connection learns it at once; an old one may find room when others have ended. */
+	if (state == TCPMIG_ARMED || (state == TCPMIG_HELD && !hold_is_over(rule)))
+		return is_allowed(d, &pkt->key.remote, &pkt->key.remote);
+	endpoint_read(&cur, &rule_owner(rule, tcpmig_word_hop(word))->peer);
+	return is_allowed(d, &pkt->key.remote, &cur);
+}
+
+/* No room for a flow. A new connection learns it at once; an old one may find some later. */
+static __always_inline void decide_full(struct decision *d, const struct packet *pkt,
+					const struct tcpmig_rule *rule)
+{
 	if (!(pkt->tcp_flags & TCP_FLAG_SYN))
 		return drop(d, TCPMIG_R_TABLE_FULL);
 	event_send(TCPMIG_E_TABLE_FULL, rule->ref, rule_word(rule), &pkt->key);
 	refuse(d, TCPMIG_R_TABLE_FULL);
+}
+
+/*
+ * A packet that leaves, of no known flow: a direct one, or of a service rule. Return: the flow
+ * that is made of it then, and its @rule; NULL: there is none, and all is decided.
+ */
+static __always_inline struct tcpmig_flow *decide_unknown_out(struct decision *d,
+							      struct __sk_buff *skb,
+							      const struct packet *pkt,
+							      const struct tcpmig_flow_key *key,
+							      bool stale, struct tcpmig_rule **rule)
+{
+	struct tcpmig_remote *remote = bpf_map_lookup_elem(&tcpmig_remotes, &key->remote);
+	struct tcpmig_flow *flow = 0;
+
+	*rule = remote ? rule_of_old(remote, &key->remote) : 0;
+	if (!*rule) {
+		if (remote && remote->wires)
+			decide_to_wire(d, skb, pkt, key);
+		return 0;
+	}
+	if ((*rule)->flags & TCPMIG_RULE_ESTABLISHED_ONLY)
+		return 0;
+	decide_by(d, *rule);
+	if (pkt->tcp_flags & TCP_FLAG_RST) {
+		decide_unknown_rst(d, pkt, *rule);
+	} else if (!may_have(d, pkt, *rule)) {
+		deny(d);
+	} else {
+		flow = flow_make(key, *rule, stale ? BPF_ANY : BPF_NOEXIST);
+		if (!flow)
+			decide_full(d, pkt, *rule);
+	}
+	return flow;
 }
 
 /*
@@ -187,53 +197,30 @@ static __always_inline bool begins_another(struct __sk_buff *skb, const struct t
 }
 
 static __always_inline void lookup_out_tcp(struct decision *d, struct __sk_buff *skb,
-					   const struct packet *pkt)
+					   const struct packet *pkt, struct tcpmig_flow_key *key)
 {
-	struct tcpmig_flow *flow = bpf_map_lookup_elem(&tcpmig_flows, &pkt->key);
+	struct tcpmig_flow *flow = bpf_map_lookup_elem(&tcpmig_flows, key);
 	struct tcpmig_rule *rule = flow ? rule_get(flow->ref) : 0;
 
 	if (!rule) {
-		decide_unknown_out(d, skb, pkt, flow);
+		flow = decide_unknown_out(d, skb, pkt, key, flow, &rule);
 	} else if (begins_another(skb, rule, flow, pkt)) {
-		flow_remove(&pkt->key, flow->ref);
-	} else {
-		decide_to_old(d, skb, pkt, rule, flow);
-	}
-}
-
-/* A flow that is not LOCAL is always looked up: it lives as long as it is seen. */
-static __always_inline void decide_out_tcp(struct decision *d, struct __sk_buff *skb,
-					   const struct packet *pkt, enum packet_kind kind)
-{
-	__u32 gone = flows_gone(&pkt->key.local);
-	__u64 word;
-	struct tcpmig_rule *rule = skb->sk ? cache_find(pkt, OUT, gone, &word) : 0;
-
-	if (rule) {
-		d->ref = rule->ref;
-		send_to_owner(d, rule_owner(rule, tcpmig_word_hop(word)));
-	} else {
-		lookup_out_tcp(d, skb, pkt);
-		if (d->action == ACTION_REWRITE)
-			cache_keep(pkt, OUT, d->ref, d->word, gone);
-	}
-	if (kind != PACKET_TCP_FRAGMENT)
+		flow_remove(key, flow->ref);
 		return;
-	if (d->action == ACTION_REWRITE)
-		drop(d, TCPMIG_R_FRAGMENT);
-	if (d->action == ACTION_REFUSE)
-		d->action = ACTION_DROP; /* an RST made of it would be a fragment, too */
+	}
+	if (flow)
+		decide_to_old(d, skb, pkt, key, rule, flow);
 }
 
 /*
  * An ICMP error from our side about a packet of the server, which has come as one of OLD:
  * the server knows only its own address.
  */
-static __always_inline void decide_out_icmp(struct decision *d, const struct packet *pkt)
+static __always_inline void lookup_out_icmp(struct decision *d, const struct packet *pkt,
+					    const struct tcpmig_flow_key *key)
 {
-	struct tcpmig_flow *flow = bpf_map_lookup_elem(&tcpmig_flows, &pkt->key);
+	struct tcpmig_flow *flow = bpf_map_lookup_elem(&tcpmig_flows, key);
 	struct tcpmig_rule *rule = flow ? rule_get(flow->ref) : 0;
-	const struct tcpmig_owner *owner;
 	enum tcpmig_state state;
 	__u64 word;
 
@@ -241,38 +228,88 @@ static __always_inline void decide_out_icmp(struct decision *d, const struct pac
 		return;
 	word = rule_word(rule);
 	state = rule_state(rule, word);
-	owner = rule_owner(rule, tcpmig_word_hop(word));
-	d->ref = rule->ref;
+	decide_by(d, rule);
 	if (state == TCPMIG_HELD || state == TCPMIG_ARMED)
 		return drop(d, TCPMIG_R_HELD_DROPPED);
-	if (endpoint_equal(&owner->peer, &pkt->key.remote))
-		return;
-	send_to_owner(d, owner);
+	send_to(d, pkt, rule_owner(rule, tcpmig_word_hop(word)));
 }
 
+/*
+ * The administrator has the last word on whatever would be done to the packet. Who leaves to be
+ * rewritten is for OLD, whatever the rule says; else @d has the rule's OLD.
+ */
+static __always_inline void obey_policy(struct decision *d, const struct packet *pkt,
+					enum direction dir)
+{
+	const struct tcpmig_endpoint *remote = &pkt->key.remote;
+	bool allowed;
+
+	if (d->action == ACTION_PASS || !d->policy)
+		return;
+	if (dir == OUT && d->action == ACTION_REWRITE)
+		allowed = policy_allows(remote, &d->to);
+	else
+		allowed = policy_allows(&d->to, remote);
+	if (!allowed)
+		deny(d);
+}
+
+/* What is decided, but for what a fragment makes of it, happens: now it counts. */
+static __always_inline void conclude(struct decision *d, const struct packet *pkt)
+{
+	if (pkt->kind == PACKET_TCP_FRAGMENT && d->action == ACTION_REWRITE)
+		drop(d, TCPMIG_R_FRAGMENT);
+	if (pkt->kind == PACKET_TCP_FRAGMENT && d->action == ACTION_REFUSE)
+		d->action = ACTION_DROP; /* an RST made of it would be a fragment, too */
+	if (d->action != ACTION_PASS && d->action != ACTION_REWRITE)
+		count_drop(d->ref, d->reason);
+}
+
+/*
+ * Global, as its twin for ingress: so the verifier goes through it once, by itself. Linux 6.1
+ * takes no key of a map from a caller's stack, so there is a copy.
+ */
+__noinline int look_up_egress(struct __sk_buff *skb, const struct packet *pkt, struct decision *d)
+{
+	struct tcpmig_flow_key key;
+
+	if (!pkt || !d)
+		return 0;
+	key = pkt->key;
+	if (pkt->kind == PACKET_ICMP_ERROR)
+		lookup_out_icmp(d, pkt, &key);
+	else
+		lookup_out_tcp(d, skb, pkt, &key);
+	obey_policy(d, pkt, OUT);
+	if (d->action == ACTION_REWRITE && pkt->kind != PACKET_ICMP_ERROR)
+		cache_keep(d, pkt, OUT);
+	return 0;
+}
+
+/* A flow that is not LOCAL is always looked up: it lives as long as it is seen. */
 static __always_inline void decide_egress(struct decision *d, struct __sk_buff *skb,
-					  const struct packet *pkt, enum packet_kind kind)
+					  const struct packet *pkt)
 {
-	d->action = ACTION_PASS;
-	if (kind == PACKET_OTHER || !filter_knows(&pkt->key.remote))
+	if (pkt->kind == PACKET_OTHER || !filter_knows(&pkt->key.remote))
 		return;
-	if (kind == PACKET_ICMP_ERROR)
-		return decide_out_icmp(d, pkt);
-	decide_out_tcp(d, skb, pkt, kind);
+	d->policy = policy_generation();
+	d->gone = flows_gone(&pkt->key.local);
+	if (pkt->kind == PACKET_ICMP_ERROR || !skb->sk || !cache_find(d, pkt, OUT))
+		look_up_egress(skb, pkt, d);
+	conclude(d, pkt);
 }
 
-/* What comes from @pkt's server is to look as if it came from @old. */
-static __always_inline void translate_to(struct decision *d, const struct packet *pkt,
-					 const struct tcpmig_endpoint *old)
+/* What comes from @pkt's server is to look as if it came from OLD. */
+static __always_inline void translate_to_old(struct decision *d, const struct packet *pkt)
 {
-	d->to = old;
-	d->action = endpoint_equal(&pkt->key.remote, old) ? ACTION_PASS : ACTION_REWRITE;
+	if (!endpoint_equal(&pkt->key.remote, &d->to))
+		d->action = ACTION_REWRITE;
 }
 
 /* From the current owner. While held it still owns the flow, but may not end it. */
 static __always_inline void decide_from_cur(struct decision *d, struct __sk_buff *skb,
 					    const struct packet *pkt, enum tcpmig_state state,
-					    const struct tcpmig_rule *rule, __u64 word)
+					    __u64 word)
 {
 	if (state == TCPMIG_ARMED)
 		return drop(d, TCPMIG_R_FENCE_OLD_OWNER);
@@ -281,8 +318,8 @@ static __always_inline void decide_from_cur(struct decision *d, struct __sk_buff
 			return drop(d, TCPMIG_R_HELD_RST);
 		count_reason(TCPMIG_R_IN_HELD_PASS);
 	}
-	flow_note_in(skb, pkt, &rule->old, rule->ref);
-	translate_to(d, pkt, &rule->old);
+	flow_note_in(skb, pkt, &d->to, d->ref);
+	translate_to_old(d, pkt);
 	d->word = word;
 }
 
@@ -299,13 +336,13 @@ static __always_inline void decide_from_owner(struct decision *d, struct __sk_bu
 	enum tcpmig_state state = rule_state(rule, word);
 	const struct tcpmig_endpoint *next = &rule_owner(rule, hop + 1)->peer;
 
-	d->ref = rule->ref;
+	decide_by(d, rule);
 	if (state == TCPMIG_ARMED && endpoint_equal(&pkt->key.remote, next)) {
-		flow_note_in(skb, pkt, &rule->old, rule->ref);
-		return translate_to(d, pkt, &rule->old);
+		flow_note_in(skb, pkt, &d->to, d->ref);
+		return translate_to_old(d, pkt);
 	}
 	if (endpoint_equal(&pkt->key.remote, &rule_owner(rule, hop)->peer))
-		return decide_from_cur(d, skb, pkt, state, rule, word);
+		return decide_from_cur(d, skb, pkt, state, word);
 	if (state == TCPMIG_HELD && endpoint_equal(&pkt->key.remote, next))
 		return drop(d, TCPMIG_R_FENCE_NEXT_EARLY);
 	drop(d, TCPMIG_R_FENCE_OLD_OWNER);
@@ -316,19 +353,17 @@ static __always_inline void decide_from_owner(struct decision *d, struct __sk_bu
  * entry; else by OLD itself, the owner of hop 0, unless the flow is none of the rule's.
  */
 static __always_inline struct tcpmig_rule *rule_of_ingress(struct __sk_buff *skb,
-							   const struct packet *pkt)
+							   const struct tcpmig_flow_key *key)
 {
-	struct tcpmig_wire *wire = bpf_map_lookup_elem(&tcpmig_wires, &pkt->key);
+	struct tcpmig_wire *wire = bpf_map_lookup_elem(&tcpmig_wires, key);
 	struct tcpmig_rule *rule = wire ? rule_get(wire->ref) : 0;
 	struct tcpmig_remote *remote;
 
-	if (rule &&
-	    (endpoint_equal(&rule->old, &pkt->key.remote) || wire_is_ours(skb, &pkt->key, wire)))
+	if (rule && (endpoint_equal(&rule->old, &key->remote) || wire_is_ours(skb, key, wire)))
 		return rule;
-	remote = bpf_map_lookup_elem(&tcpmig_remotes, &pkt->key.remote);
-	rule = remote ? rule_of_old(remote, &pkt->key.remote) : 0;
-	if (rule && rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY &&
-	    !flow_of_rule(&pkt->key, rule->ref))
+	remote = bpf_map_lookup_elem(&tcpmig_remotes, &key->remote);
+	rule = remote ? rule_of_old(remote, &key->remote) : 0;
+	if (rule && rule->flags & TCPMIG_RULE_ESTABLISHED_ONLY && !flow_of_rule(key, rule->ref))
 		return 0;
 	return rule;
 }
@@ -346,48 +381,44 @@ static __always_inline void decide_in_icmp(struct decision *d, const struct pack
 	enum tcpmig_state state = rule_state(rule, word);
 	const struct tcpmig_owner *speaks = rule_owner(rule, state == TCPMIG_ARMED ? hop + 1 : hop);
 
-	d->ref = rule->ref;
+	decide_by(d, rule);
 	if (!endpoint_equal(&pkt->key.remote, &speaks->peer) ||
 	    (state != TCPMIG_ACTIVE && !pkt->too_big))
 		return drop(d, TCPMIG_R_OLD_PATH_ICMP);
-	translate_to(d, pkt, &rule->old);
+	translate_to_old(d, pkt);
 }
 
-static __always_inline void lookup_in(struct decision *d, struct __sk_buff *skb,
-				      const struct packet *pkt, enum packet_kind kind)
+__noinline int look_up_ingress(struct __sk_buff *skb, const struct packet *pkt, struct decision *d)
 {
-	struct tcpmig_rule *rule = rule_of_ingress(skb, pkt);
+	struct tcpmig_flow_key key;
+	struct tcpmig_rule *rule;
 
+	if (!pkt || !d)
+		return 0;
+	key = pkt->key;
+	rule = rule_of_ingress(skb, &key);
 	if (!rule)
-		return;
-	if (kind == PACKET_ICMP_ERROR)
-		return decide_in_icmp(d, pkt, rule);
-	decide_from_owner(d, skb, pkt, rule);
+		return 0;
+	if (pkt->kind == PACKET_ICMP_ERROR)
+		decide_in_icmp(d, pkt, rule);
+	else
+		decide_from_owner(d, skb, pkt, rule);
+	obey_policy(d, pkt, IN);
+	if (d->action == ACTION_REWRITE && pkt->kind != PACKET_ICMP_ERROR)
+		cache_keep(d, pkt, IN);
+	return 0;
 }
 
 static __always_inline void decide_ingress(struct decision *d, struct __sk_buff *skb,
-					   const struct packet *pkt, enum packet_kind kind)
+					   const struct packet *pkt)
 {
-	struct tcpmig_rule *rule;
-	__u32 gone;
-	__u64 word;
-
-	d->action = ACTION_PASS;
-	if (kind == PACKET_OTHER || !filter_knows(&pkt->key.remote))
+	if (pkt->kind == PACKET_OTHER || !filter_knows(&pkt->key.remote))
 		return;
-	gone = flows_gone(&pkt->key.local);
-	rule = kind == PACKET_ICMP_ERROR ? 0 : cache_find(pkt, IN, gone, &word);
-	if (rule) {
-		d->ref = rule->ref;
-		d->to = &rule->old;
-		d->action = ACTION_REWRITE;
-	} else {
-		lookup_in(d, skb, pkt, kind);
-		if (d->action == ACTION_REWRITE && kind != PACKET_ICMP_ERROR)
-			cache_keep(pkt, IN, d->ref, d->word, gone);
-	}
-	if (d->action == ACTION_REWRITE && kind == PACKET_TCP_FRAGMENT)
-		drop(d, TCPMIG_R_FRAGMENT);
+	d->policy = policy_generation();
+	d->gone = flows_gone(&pkt->key.local);
+	if (pkt->kind == PACKET_ICMP_ERROR || !cache_find(d, pkt, IN))
+		look_up_ingress(skb, pkt, d);
+	conclude(d, pkt);
 }
 
 #endif

@@ -335,21 +335,19 @@ static __always_inline bool wire_is_ours(struct __sk_buff *skb, const struct tcp
 	return true;
 }
 
-/* Makes the entry by which the replies of @peer find this flow. False: it is taken. */
+/* Makes the entry @key by which replies of its peer find this flow. False: it is taken. */
 static __always_inline bool flow_wire(struct __sk_buff *skb, const struct tcpmig_flow_key *key,
-				      struct tcpmig_flow *flow, const struct tcpmig_endpoint *peer,
-				      __u16 hop)
+				      struct tcpmig_flow *flow, __u16 hop)
 {
-	struct tcpmig_flow_key wire_key = { .remote = *peer, .local = key->local };
+	struct tcpmig_wire *there = bpf_map_lookup_elem(&tcpmig_wires, key);
 	struct tcpmig_wire wire = { .ref = flow->ref };
-	struct tcpmig_wire *there = bpf_map_lookup_elem(&tcpmig_wires, &wire_key);
 
 	/* What a dead rule left may be taken over; what a living flow has may not. */
 	if (there && there->ref != flow->ref && rule_get(there->ref))
 		return false;
-	if (!wire_is_ours(skb, &wire_key, &wire))
+	if (!wire_is_ours(skb, key, &wire))
 		return false;
-	if (bpf_map_update_elem(&tcpmig_wires, &wire_key, &wire, there ? BPF_ANY : BPF_NOEXIST))
+	if (bpf_map_update_elem(&tcpmig_wires, key, &wire, there ? BPF_ANY : BPF_NOEXIST))
 		return false;
 	flow->hop = hop;
 	flow->flags &= ~TCPMIG_FLOW_REFUSED;

@@ -11,20 +11,19 @@
 
 /* The server's side becomes @to. Return: 0, or the packet is to be dropped. */
 static __always_inline long translate(struct __sk_buff *skb, const struct packet *pkt,
-				      enum packet_kind kind, enum direction dir,
-				      const struct tcpmig_endpoint *to)
+				      enum direction dir, const struct tcpmig_endpoint *to)
 {
-	if (kind == PACKET_ICMP_ERROR)
+	if (pkt->kind == PACKET_ICMP_ERROR)
 		return translate_icmp_error(skb, pkt, dir, to);
 	return rewrite_endpoint(skb, pkt, dir == OUT ? SIDE_DST : SIDE_SRC, to);
 }
 
-static __always_inline void count_translated(const struct decision *d, enum packet_kind kind,
+static __always_inline void count_translated(const struct decision *d, const struct packet *pkt,
 					     enum direction dir, int verdict)
 {
 	if (verdict == VERDICT_DROP)
 		count_drop(d->ref, TCPMIG_R_REWRITE_FAILED);
-	else if (kind == PACKET_ICMP_ERROR)
+	else if (pkt->kind == PACKET_ICMP_ERROR)
 		count_reason(dir == OUT ? TCPMIG_R_ICMP_OUT_TRANSLATED : TCPMIG_R_ICMP_TRANSLATED);
 	else if (dir == OUT)
 		count_out(d->ref);
@@ -32,9 +31,10 @@ static __always_inline void count_translated(const struct decision *d, enum pack
 		count_in(d->ref);
 }
 
-static __always_inline int answer_refused(struct __sk_buff *skb, const struct packet *pkt)
+/* Global: as translate_icmp_error(). */
+__noinline int answer_refused(struct __sk_buff *skb, const struct packet *pkt)
 {
-	int verdict = refuse_with_rst(skb, pkt);
+	int verdict = pkt ? refuse_with_rst(skb, pkt) : VERDICT_DROP;
 
 	if (verdict != VERDICT_DROP)
 		count_reason(TCPMIG_R_REFUSED_RST);
@@ -45,13 +45,12 @@ static __always_inline int egress(struct __sk_buff *skb)
 {
 	struct packet pkt = {};
 	struct decision d = {};
-	enum packet_kind kind;
 	int verdict;
 
 	if (routed_before(skb))
 		return VERDICT_NEXT;
-	kind = parse_packet(skb, &pkt, OUT);
-	decide_egress(&d, skb, &pkt, kind);
+	parse_packet(skb, &pkt, OUT);
+	decide_egress(&d, skb, &pkt);
 	switch (d.action) {
 	case ACTION_PASS:
 		return VERDICT_NEXT;
@@ -64,9 +63,8 @@ static __always_inline int egress(struct __sk_buff *skb)
 	case ACTION_REWRITE:
 		break;
 	}
-	verdict = translate(skb, &pkt, kind, OUT, d.to) ? VERDICT_DROP
-							: route_out(skb, &pkt, d.ifindex);
-	count_translated(&d, kind, OUT, verdict);
+	verdict = translate(skb, &pkt, OUT, &d.to) ? VERDICT_DROP : route_out(skb, &pkt, d.ifindex);
+	count_translated(&d, &pkt, OUT, verdict);
 	return verdict;
 }
 
@@ -74,19 +72,18 @@ static __always_inline int ingress(struct __sk_buff *skb)
 {
 	struct packet pkt = {};
 	struct decision d = {};
-	enum packet_kind kind;
 	int verdict;
 
 	if (is_our_rst(skb))
 		return VERDICT_NEXT;
-	kind = parse_packet(skb, &pkt, IN);
-	decide_ingress(&d, skb, &pkt, kind);
+	parse_packet(skb, &pkt, IN);
+	decide_ingress(&d, skb, &pkt);
 	if (d.action == ACTION_PASS)
 		return VERDICT_NEXT;
 	if (d.action == ACTION_DROP)
 		return VERDICT_DROP;
-	verdict = translate(skb, &pkt, kind, IN, d.to) ? VERDICT_DROP : VERDICT_NEXT;
-	count_translated(&d, kind, IN, verdict);
+	verdict = translate(skb, &pkt, IN, &d.to) ? VERDICT_DROP : VERDICT_NEXT;
+	count_translated(&d, &pkt, IN, verdict);
 	return verdict;
 }
 

@@ -22,7 +22,7 @@ static __always_inline long translate_quoted_ip4(struct __sk_buff *skb, const st
 	struct iphdr ip;
 	__sum16 check;
 
-	if (bpf_skb_load_bytes(skb, pkt->quote_off, &ip, sizeof(ip)))
+	if (bpf_skb_load_bytes(skb, quote_off(pkt), &ip, sizeof(ip)))
 		return -1;
 	check = sum_after(ip.check, diff);
 	*icmp_diff += (__u64)check + (__u16)~ip.check;
@@ -31,7 +31,7 @@ static __always_inline long translate_quoted_ip4(struct __sk_buff *skb, const st
 		ip.saddr = to->addr32[3];
 	else
 		ip.daddr = to->addr32[3];
-	return bpf_skb_store_bytes(skb, pkt->quote_off, &ip, sizeof(ip), 0);
+	return bpf_skb_store_bytes(skb, quote_off(pkt), &ip, sizeof(ip), 0);
 }
 
 static __always_inline long store_addr6(struct __sk_buff *skb, __u32 ip_off, enum side side,
@@ -86,22 +86,25 @@ static __always_inline long readdress(struct __sk_buff *skb, const struct packet
 
 /*
  * The server's side in the quoted packet of an ICMP error, and out its receiver, become @to.
- * Voids all packet pointers. On error the packet is half-rewritten: drop it.
+ * Voids all packet pointers. On error the packet is half-rewritten: drop it. Global: so the
+ * verifier goes through it once, and its stack is not that of all other packets.
  */
-static __always_inline long translate_icmp_error(struct __sk_buff *skb, const struct packet *pkt,
-						 enum direction dir,
-						 const struct tcpmig_endpoint *to)
+__noinline int translate_icmp_error(struct __sk_buff *skb, const struct packet *pkt,
+				    enum direction dir, const struct tcpmig_endpoint *to)
 {
-	__u64 diff = addr_diff(&pkt->key.remote, to), icmp_diff = 0;
 	enum side side = dir == OUT ? SIDE_SRC : SIDE_DST;
+	__u64 diff, icmp_diff;
 	long err;
 
+	if (!pkt || !to)
+		return -1;
+	diff = addr_diff(&pkt->key.remote, to);
 	if (to->family == TCPMIG_AF_INET) {
 		icmp_diff = diff;
 		err = translate_quoted_ip4(skb, pkt, side, to, diff, &icmp_diff);
 	} else {
 		icmp_diff = diff;
-		err = store_addr6(skb, pkt->quote_off, side, to);
+		err = store_addr6(skb, quote_off(pkt), side, to);
 	}
 	if (!err)
 		err = translate_quoted_tcp(skb, pkt, side, to->port, diff, &icmp_diff);

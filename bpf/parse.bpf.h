@@ -27,26 +27,33 @@ enum direction {
  * @l3_off:    offset of the IP header in the skb, bytes
  * @l4_off:    offset of the TCP or ICMP header, bytes
  * @end:       where the packet ends by its IP header: padding of the frame may follow
- * @quote_off, @quote_l4_off: of the packet that an ICMP error quotes
+ * @quote_l4_off: of TCP in the packet that an ICMP error quotes: see quote_off()
  * @ip_check:  checksum of the IPv4 header
  * @tcp_flags: TCP_FLAG_*
  * @tagged:    has a VLAN tag, in the frame or beside it
  * @has_data:  TCP payload, SYN or FIN: what the sender will send again
  * @too_big:   ICMP error that says "packet too big"
+ * @kind:      enum packet_kind
  */
 struct packet {
 	struct tcpmig_flow_key key;
 	__u32 l3_off;
 	__u32 l4_off;
 	__u32 end;
-	__u32 quote_off;
 	__u32 quote_l4_off;
 	__sum16 ip_check;
 	__u8 tcp_flags;
 	bool tagged;
 	bool has_data;
 	bool too_big;
+	__u8 kind;
 };
+
+/* Of the IP header that an ICMP error quotes: behind its own, of either version. */
+static __always_inline __u32 quote_off(const struct packet *pkt)
+{
+	return pkt->l4_off + sizeof(struct icmphdr);
+}
 
 static __always_inline void endpoint_v4(struct tcpmig_endpoint *ep, __be32 addr, __be16 port)
 {
@@ -166,8 +173,7 @@ static __always_inline enum packet_kind parse_icmp4(struct __sk_buff *skb, struc
 		return PACKET_OTHER;
 	pkt->too_big = icmp->type == ICMP_DEST_UNREACH && icmp->code == ICMP_FRAG_NEEDED;
 	set_addrs4(pkt, ip, dir == IN);
-	pkt->quote_off = pkt->l4_off + sizeof(*icmp);
-	pkt->quote_l4_off = pkt->quote_off + ip->ihl * 4;
+	pkt->quote_l4_off = quote_off(pkt) + ip->ihl * 4;
 	if (pkt->quote_l4_off + sizeof(ports) > pkt->end ||
 	    bpf_skb_load_bytes(skb, pkt->quote_l4_off, ports, sizeof(ports)))
 		return PACKET_OTHER;
@@ -201,8 +207,7 @@ static __always_inline enum packet_kind parse_icmp6(struct __sk_buff *skb, struc
 	if (quote.icmp.type < ICMPV6_DEST_UNREACH || quote.icmp.type > ICMPV6_PARAMPROB ||
 	    quote.ip.nexthdr != IPPROTO_TCP || !in6_equal(&quote.ip.saddr, &receiver))
 		return PACKET_OTHER;
-	pkt->quote_off = pkt->l4_off + sizeof(quote.icmp);
-	pkt->quote_l4_off = pkt->quote_off + sizeof(quote.ip);
+	pkt->quote_l4_off = quote_off(pkt) + sizeof(quote.ip);
 	pkt->too_big = quote.icmp.type == ICMPV6_PKT_TOOBIG;
 	set_addrs6(pkt, &quote.ip, dir == IN);
 	set_ports(pkt, quote.ports[0], quote.ports[1], dir == IN);
@@ -346,19 +351,19 @@ static __always_inline __be16 skip_vlan_tags(struct __sk_buff *skb, struct packe
 	return proto;
 }
 
-/* Fills @pkt and says what it is. */
-static __always_inline enum packet_kind parse_packet(struct __sk_buff *skb, struct packet *pkt,
-						     enum direction dir)
+static __always_inline void parse_packet(struct __sk_buff *skb, struct packet *pkt,
+					 enum direction dir)
 {
 	__be16 proto;
 
 	pkt->l3_off = l2_len;
 	proto = skip_vlan_tags(skb, pkt);
 	if (proto == bpf_htons(ETH_P_IP))
-		return parse_ipv4(skb, pkt, dir);
-	if (proto == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(skb, pkt, dir);
-	return PACKET_OTHER;
+		pkt->kind = parse_ipv4(skb, pkt, dir);
+	else if (proto == bpf_htons(ETH_P_IPV6))
+		pkt->kind = parse_ipv6(skb, pkt, dir);
+	else
+		pkt->kind = PACKET_OTHER;
 }
 
 #endif

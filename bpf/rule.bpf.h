@@ -8,8 +8,18 @@
 static __always_inline bool endpoint_equal(const struct tcpmig_endpoint *a,
 					   const struct tcpmig_endpoint *b)
 {
-	return a->addr32[3] == b->addr32[3] && a->rest == b->rest && a->addr32[2] == b->addr32[2] &&
-	       a->addr32[1] == b->addr32[1] && a->addr32[0] == b->addr32[0];
+	return tcpmig_same_endpoint(a, b);
+}
+
+/* Reads @from, which user space may be writing, once: @to is what it was. */
+static __always_inline void endpoint_read(struct tcpmig_endpoint *to,
+					  const volatile struct tcpmig_endpoint *from)
+{
+	to->addr32[0] = from->addr32[0];
+	to->addr32[1] = from->addr32[1];
+	to->addr32[2] = from->addr32[2];
+	to->addr32[3] = from->addr32[3];
+	to->rest = from->rest;
 }
 
 /* False: no rule and no wire entry names @ep, for sure. */
@@ -49,17 +59,20 @@ static __always_inline struct tcpmig_rule *rule_of_old(const struct tcpmig_remot
 	return rule && endpoint_equal(&rule->old, ep) ? rule : 0;
 }
 
+static __always_inline bool hold_is_over(const struct tcpmig_rule *rule)
+{
+	return bpf_ktime_get_boot_ns() > *(const volatile __u64 *)&rule->deadline_ns;
+}
+
 /* State now: a HELD past its deadline is over, even if nobody is there to say so. */
 static __always_inline enum tcpmig_state rule_state(const struct tcpmig_rule *rule, __u64 word)
 {
 	enum tcpmig_state state = tcpmig_word_state(word);
 
-	if (state == TCPMIG_HELD &&
-	    bpf_ktime_get_boot_ns() > *(const volatile __u64 *)&rule->deadline_ns) {
-		count_reason(TCPMIG_R_HELD_EXPIRED);
-		return TCPMIG_ACTIVE;
-	}
-	return state;
+	if (state != TCPMIG_HELD || !hold_is_over(rule))
+		return state;
+	count_reason(TCPMIG_R_HELD_EXPIRED);
+	return TCPMIG_ACTIVE;
 }
 
 static __always_inline const struct tcpmig_owner *rule_owner(const struct tcpmig_rule *rule,

@@ -230,19 +230,23 @@ _Static_assert(sizeof(struct tcpmig_wire) == 8, "no hidden padding");
  * struct tcpmig_cached - a flow, on one CPU, whose packets need nothing but the rewrite.
  * @key:  as of the table in which it was looked up: flows for OUT, wires for IN
  * @word, @ref: of its rule
- * @flows_gone: of tcpmig_meta, for its bucket, read before the lookup; if one of the three has
- *              changed, the entry is void
+ * @flows_gone: of tcpmig_meta, for its bucket, read before the lookup
+ * @policy: generation of the policy that has allowed it; if one of the four has changed, the
+ *          entry is void
  * @dir:  enum direction of bpf/, so that the two tables do not meet
+ * @to, @ifindex: what the rule said: it may have been written to since, and by anybody
  */
 struct tcpmig_cached {
 	struct tcpmig_flow_key key;
 	__u64 word;
 	__u32 ref;
 	__u32 flows_gone;
+	__u32 policy;
 	__u32 dir;
-	__u32 pad;
+	struct tcpmig_endpoint to;
+	__u32 ifindex;
 };
-_Static_assert(sizeof(struct tcpmig_cached) == 64, "one cache line");
+_Static_assert(sizeof(struct tcpmig_cached) == 88, "no hidden padding");
 
 /**
  * struct tcpmig_rule_stats - per CPU and rule.
@@ -378,6 +382,13 @@ static inline int tcpmig_prefix_has(const struct tcpmig_prefix *prefix,
 	       tcpmig_prefix_has_addr(prefix, ep);
 }
 
+static inline int tcpmig_same_endpoint(const struct tcpmig_endpoint *a,
+				       const struct tcpmig_endpoint *b)
+{
+	return a->addr32[3] == b->addr32[3] && a->rest == b->rest && a->addr32[2] == b->addr32[2] &&
+	       a->addr32[1] == b->addr32[1] && a->addr32[0] == b->addr32[0];
+}
+
 /**
  * tcpmig_policy_allows() - by this one entry, may flows of @old be with @peer?
  * @same: they are the same endpoint: before a move, and after one back to it; then it is enough
@@ -451,7 +462,8 @@ _Static_assert(sizeof(struct tcpmig_event) == 64, "no hidden padding");
 	X(ICMP_OUT_TRANSLATED, "icmp_out_translated", 0, "ICMP error to the owner, translated") \
 	X(REFUSED_RST, "refused_rst", 0, "a refused connection was answered with RST") \
 	X(FLOW_OVER, "flow_over", 0, "connection ended: FIN both ways, or RST") \
-	X(EVENT_LOST, "event_lost", 0, "no room for an event: nobody watches, or too slowly")
+	X(EVENT_LOST, "event_lost", 0, "no room for an event: nobody watches, or too slowly") \
+	X(POLICY_DENIED, "policy_denied", 0, "not within the administrator's policy: left as it is")
 /* clang-format on */
 
 /* Room for more in a map that a newer version finds pinned. */

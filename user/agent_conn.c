@@ -248,6 +248,15 @@ static void serve(struct conn *c)
 	bufferevent_set_timeouts(c->bev, &idle, &idle);
 }
 
+static unsigned int served_of(const struct conn_server *server, const struct tls_peer *peer)
+{
+	unsigned int count = 0;
+
+	for (const struct conn *c = TAILQ_FIRST(&server->served); c; c = TAILQ_NEXT(c, entry))
+		count += !memcmp(c->peer.key_sha256, peer->key_sha256, sizeof(peer->key_sha256));
+	return count;
+}
+
 static void authenticated(struct conn *c)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
@@ -257,6 +266,8 @@ static void authenticated(struct conn *c)
 		return conn_refuse(c, why);
 	if (c->server->served_count >= CONN_MAX)
 		return conn_refuse(c, "too many connections are served");
+	if (served_of(c->server, &c->peer) >= CONN_CERT_MAX)
+		return conn_refuse(c, "too many connections with its certificate are served");
 	c->checked_s = time(NULL);
 	c->checked_generation = c->server->generation;
 	gate_leave(&c->server->gate, c->source);

@@ -16,8 +16,9 @@
 /* Handshake and HELLO together; then between two requests. */
 #define CONN_HELLO_S 5
 #define CONN_IDLE_S  (15 * 60)
-/* Authenticated, in all. */
-#define CONN_MAX 256
+/* Authenticated, in all, and of one certificate: or one host could keep all others out. */
+#define CONN_MAX      256
+#define CONN_CERT_MAX 32
 
 struct conn;
 TAILQ_HEAD(conn_list, conn);

@@ -47,11 +47,17 @@ static void check_epoch(struct job *o)
 static void check_begin(struct job *o)
 {
 	const struct agent_limits *limits = &o->m->conf->limits;
+	enum message_state state = moves_state(o->m, &o->req->old);
 	const char *why;
 
 	check_epoch(o);
 	if (job_refused(o))
 		return;
+	if (state == MESSAGE_HELD || state == MESSAGE_ARMED || state == MESSAGE_IN_DOUBT)
+		return agent_refuse(o->answer, MESSAGE_CONFLICT,
+				    "reserve: %s by a command on the client; expected its end, or "
+				    "'tcpmig-bpf release' there",
+				    message_state_name(state));
 	if (o->m->count == AGENT_MOVES_MAX)
 		return agent_refuse(o->answer, MESSAGE_NO_ROOM, "%d migrations are under way",
 				    AGENT_MOVES_MAX);
@@ -74,6 +80,19 @@ static void check_next(struct job *o)
 				    "next: expected another address or port than the owner's, "
 				    "of the same family");
 	job_check_path(o, &req->next);
+}
+
+/* Whom the flows are for does not change under a consent. */
+static void check_again(struct job *o)
+{
+	const struct store_record *record = &o->move->record;
+	const struct message_request *req = o->req;
+
+	if (!endpoint_same(&req->next, &record->next))
+		return agent_refuse(o->answer, MESSAGE_CONFLICT, "next: another than was reserved");
+	if (req->has_next_key != record->has_next_key ||
+	    memcmp(req->next_key, record->next_key, sizeof(record->next_key)))
+		agent_refuse(o->answer, MESSAGE_CONFLICT, "next's key: another than was reserved");
 }
 
 static void new_record(const struct job *o, struct store_record *record)
@@ -130,8 +149,8 @@ void job_reserve(struct job *o)
 		job_check_ms(o, RESERVE_MAX_MS);
 	if (!job_refused(o) && agent_flows_owner(o->m, &o->req->next, &next, o->answer->text))
 		o->answer->result = MESSAGE_INVALID;
-	if (!job_refused(o) && again && !endpoint_same(&o->req->next, &o->move->record.next))
-		agent_refuse(o->answer, MESSAGE_CONFLICT, "next: another than was reserved");
+	if (!job_refused(o) && again)
+		check_again(o);
 	if (job_refused(o))
 		return;
 	err = agent_flows_confirm(o->m, &o->req->old, &o->req->flows, !again, &here, o->answer);

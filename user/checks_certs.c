@@ -58,7 +58,7 @@ static void cure_issue(struct findings *f, const struct own *own, const char *di
 		      own->name, addrs, own->name, own->name, dir, own->name);
 }
 
-/* @what and @path: of what ends. Return: is it over? */
+/* Return: is there something to cure? */
 static bool check_end(struct findings *f, const char *check, const char *path, time_t end)
 {
 	long left = cert_days_left(end);
@@ -132,7 +132,9 @@ static void check_crl(const struct certs *certs)
 		if (end && (!first || end < first))
 			first = end;
 	}
-	if (check_end(certs->f, "tls_crl", certs->crl, first ?: LONG_MAX))
+	if (!first)
+		findings_add(certs->f, "tls_crl", FINDING_OK, "%s: without an end", certs->crl);
+	else if (check_end(certs->f, "tls_crl", certs->crl, first))
 		findings_cure(
 			certs->f,
 			"where the CA is: tcpmig-bpf pki revoke (renews it); then copy ca.crl to "

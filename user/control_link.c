@@ -19,6 +19,7 @@
  * @name:     what messages call it
  * @ssl:      NULL on the control socket
  * @end_ms:   of what is being done now
+ * @failed:   an order that was given up must not arrive later
  * @sent, @received: ids of the latest request and of the latest answer: answers come in order
  */
 struct control_link {
@@ -27,17 +28,19 @@ struct control_link {
 	SSL *ssl;
 	BIO_METHOD *method;
 	unsigned int timeout_ms;
+	bool failed;
 	uint64_t end_ms;
 	uint64_t sent;
 	uint64_t received;
 	uint8_t frame[FRAME_BYTES];
 };
 
-static int fail(const struct control_link *link, int err, char *why)
+static int fail(struct control_link *link, int err, char *why)
 {
 	const char *name = link->name;
 	char reason[TLS_WHY_LEN];
 
+	link->failed = true;
 	if (err == -ETIMEDOUT) {
 		snprintf(why, CONTROL_WHY_LEN, "%s: no answer within %u ms", name,
 			 link->timeout_ms);
@@ -301,9 +304,13 @@ struct control_link *control_link_local(const char *path, unsigned int timeout_m
 
 void control_link_close(struct control_link *link)
 {
+	const struct linger now = { .l_onoff = 1 };
+
 	if (!link)
 		return;
-	if (link->ssl && SSL_is_init_finished(link->ssl))
+	if (link->failed && link->fd >= 0) /* else TCP would go on sending */
+		setsockopt(link->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	else if (link->ssl && SSL_is_init_finished(link->ssl))
 		SSL_shutdown(link->ssl); /* says that nothing was cut off; waits for nobody */
 	SSL_free(link->ssl);
 	BIO_meth_free(link->method);

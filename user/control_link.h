@@ -38,6 +38,7 @@ int control_call(struct control_link *link, struct message_request *req,
 int control_send(struct control_link *link, struct message_request *req, char *why);
 int control_receive(struct control_link *link, struct message_answer *answer, char *why);
 
+/** control_link_close() - after a failure with an RST: what was not sent yet never is. */
 void control_link_close(struct control_link *link);
 
 #endif

@@ -266,13 +266,14 @@ static int consent(struct criu_net *n)
 		return log_error("'" MOVE_FILE "': these images have been restored before, and the "
 				 "connections are there");
 	return criu_net_order(n, MESSAGE_CONSENT,
-			      "the connections are held until they go back to where they were");
+			      "the connections go back to where they were when they are held no "
+			      "longer, if they have not yet");
 }
 
 /* The last free abort: whatever is armed would hold for ever, as nobody will say go. */
 static int arm(struct criu_net *n)
 {
-	if (!criu_net_order(n, MESSAGE_ARM, "the copy is given up"))
+	if (!criu_net_order(n, MESSAGE_ARM, "the copy is given up; has the hold ended?"))
 		return 0;
 	n->agents.reason = "another agent could not be armed";
 	move_agents_order(&n->agents, MESSAGE_ABORT);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "endpoint.h"
 #include "policy.h"
 
 bool policy_allows(const struct tcpmig_policy *policies, size_t count,
 		   const struct tcpmig_endpoint *old, const struct tcpmig_endpoint *new)
 {
-	bool same = endpoint_same(old, new);
+	int same = tcpmig_same_endpoint(old, new);
 
 	for (size_t i = 0; i < count; i++) {
 		if (tcpmig_policy_allows(&policies[i], old, new, same))

@@ -44,12 +44,14 @@ static int slot_of_old(const struct tables *t, const struct tcpmig_endpoint *old
 /*
  * A slot for @old that no packet can reach yet: rule_publish() opens it. The new
  * generation makes entries of the slot's former rule, should one have been made
- * while that was deleted, belong to nobody.
+ * while that was deleted, belong to nobody. Generations come again after some time; with the
+ * epoch, which goes on, they do not, and BPF remembers flows by both.
  */
 static int rule_alloc(struct tables *t, const struct tcpmig_endpoint *old)
 {
 	for (__u32 slot = 0; slot < TCPMIG_RULES_MAX; slot++) {
 		struct tcpmig_rule *rule = &t->rules[slot];
+		__u32 epoch = tcpmig_word_epoch(rule_word_load(rule));
 		__u16 generation = (rule->ref >> 16) + 1;
 		int err;
 
@@ -59,6 +61,7 @@ static int rule_alloc(struct tables *t, const struct tcpmig_endpoint *old)
 		if (err)
 			return err;
 		memset(rule, 0, sizeof(*rule));
+		rule->word = tcpmig_word(epoch, 0, TCPMIG_FREE);
 		rule->ref = tcpmig_ref(slot, generation);
 		rule->old = *old;
 		rule->owner[0].peer = *old;
@@ -94,15 +97,18 @@ static int rule_abandon(struct tables *t, struct tcpmig_rule *rule, int err)
 /*
  * Names the owner of @hop. Who does not know the interface of the route to it (criu's
  * hook in another network namespace) leaves what somebody who did has written.
+ * Return: it is named otherwise now.
  */
-static void owner_name(struct tcpmig_rule *rule, __u16 hop, const struct tcpmig_owner *next)
+static bool owner_name(struct tcpmig_rule *rule, __u16 hop, const struct tcpmig_owner *next)
 {
 	struct tcpmig_owner *owner = owner_at(rule, hop);
 
-	if (!next->ifindex && endpoint_same(&owner->peer, &next->peer))
-		return;
+	if (endpoint_same(&owner->peer, &next->peer) &&
+	    (!next->ifindex || next->ifindex == owner->ifindex))
+		return false;
 	owner->peer = next->peer;
 	__atomic_store_n(&owner->ifindex, next->ifindex, __ATOMIC_RELEASE);
+	return true;
 }
 
 /* Writes the slot that HELD and ACTIVE do not read, and makes the wire entries for it. */
@@ -354,6 +360,7 @@ int rules_redirect(struct tables *t, const struct tcpmig_endpoint *old,
 {
 	struct tcpmig_rule *rule;
 	bool fresh, there;
+	__u16 hop;
 	int err = rule_open(t, old, &rule, &fresh, outcome);
 
 	if (err)
@@ -368,10 +375,11 @@ int rules_redirect(struct tables *t, const struct tcpmig_endpoint *old,
 	if (err)
 		return fresh ? rule_abandon(t, rule, err) : err;
 	rule->flags = established_only ? TCPMIG_RULE_ESTABLISHED_ONLY : 0;
-	if (there) /* perhaps by another route than when it was named */
-		owner_name(rule, tcpmig_word_hop(rule_word_load(rule)), next);
-	else
-		rule_set_state(t, rule, tcpmig_word_hop(rule_word_load(rule)) + 1, TCPMIG_ACTIVE);
+	hop = tcpmig_word_hop(rule_word_load(rule));
+	if (!there)
+		rule_set_state(t, rule, hop + 1, TCPMIG_ACTIVE);
+	else if (owner_name(rule, hop, next)) /* by another route: BPF remembers the one before */
+		rule_set_state(t, rule, hop, TCPMIG_ACTIVE);
 	if (endpoint_same(&next->peer, old))
 		return rule_delete(t, rule);
 	err = rule_publish(t, rule);

@@ -100,6 +100,9 @@ int tables_open(struct tables *t, int dir_fd)
 	err = open_pins(t, dir_fd);
 	if (!err)
 		err = map_shared(t);
+	/* libbpf reads a file for this once, and then knows: the agent will not be let to. */
+	if (!err && libbpf_num_possible_cpus() < 0)
+		err = -EIO;
 	if (err)
 		tables_close(t);
 	return err;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cleanup.h"
 #include "endpoint.h"
@@ -35,6 +36,7 @@ static struct tcpmig_plain *plain;
 static struct bpf_object *obj;
 static int prog_fds[2]; /* by enum direction */
 struct tables tables;
+struct tables_policy policy;
 int family;
 
 struct tcpmig_endpoint endpoint_of(enum who who)
@@ -238,6 +240,60 @@ void check_counters(const char *name, const __u64 before[], int reason, unsigned
 	}
 }
 
+/* Rewrites from a hold, or after it, are counted as such, too; and so is the flow's end. */
+static unsigned int also_counted(const struct row *row)
+{
+	unsigned int also = 0;
+
+	if (row->reason == R(IN_REWRITTEN) || row->setup == ACTIVE_HELD)
+		also |= 1 << R(IN_HELD_PASS);
+	if (row->setup == ACTIVE_HELD_OVER)
+		also |= 1 << R(HELD_EXPIRED);
+	if (row->shape == TCP_RST)
+		also |= 1 << R(FLOW_OVER);
+	return also;
+}
+
+/* Translated: byte for byte the error that quotes a packet to @dst. */
+static const char *compare_icmp(enum shape shape, const struct tcpmig_endpoint *src,
+				const struct tcpmig_endpoint *dst, const struct test_packet *got)
+{
+	struct test_packet expected;
+
+	packet_build(&expected, shape, src, dst);
+	if (got->len != expected.len)
+		return "length";
+	return memcmp(got->data, expected.data, got->len) ? "not the error about OLD" : NULL;
+}
+
+void run_row(const struct row *row, int flags, unsigned int may)
+{
+	struct tcpmig_endpoint src = endpoint_of(row->src), dst = endpoint_of(row->dst);
+	struct tcpmig_endpoint src_after = endpoint_of(row->src_after);
+	struct tcpmig_endpoint dst_after = endpoint_of(row->dst_after);
+	__u64 before[TCPMIG_REASONS_COUNT];
+	struct test_packet in, out = {};
+	const char *wrong = NULL;
+	int verdict;
+
+	set_up_rule(row->setup);
+	packet_build(&in, row->shape, &src, &dst);
+	assert_int_equal(tables_get_counters(&tables, before), 0);
+	verdict = run_program(row->direction, &in, &out, flags, NULL);
+	if (verdict != row->verdict)
+		fail_msg("%s: verdict %d, expected %d", row->name, verdict, row->verdict);
+	if (row->src_after == NOBODY)
+		wrong = in.len == out.len && !memcmp(in.data, out.data, in.len) ? NULL : "touched";
+	else if (row->shape >= ICMP_UNREACHABLE)
+		wrong = compare_icmp(row->shape, &src_after, &dst_after, &out);
+	else
+		wrong = packet_compare(&in, &out, &src_after, &dst_after);
+	if (wrong)
+		fail_msg("%s: %s", row->name, wrong);
+	check_counters(row->name, before, row->reason, also_counted(row) | may);
+	clear_rules();
+}
+
 static int prog_fd(const char *name)
 {
 	return bpf_program__fd(bpf_object__find_program_by_name(obj, name));
@@ -253,7 +309,8 @@ static int load_object(unsigned int flows_max)
 		return -1;
 	prog_fds[OUT] = prog_fd("tcpmig_egress");
 	prog_fds[IN] = prog_fd("tcpmig_ingress");
-	return tables_of_object(&tables, obj);
+	err = tables_policy_of_object(&policy, obj);
+	return err ? err : tables_of_object(&tables, obj);
 }
 
 int load_with(__u64 linger_ns, unsigned int flows_max)

@@ -67,6 +67,7 @@ extern const struct row rows[];
 extern const size_t rows_count;
 
 extern struct tables tables;
+extern struct tables_policy policy;
 extern int family; /* 0: IPv4, 1: IPv6 */
 
 struct tcpmig_endpoint endpoint_of(enum who who);
@@ -101,6 +102,12 @@ bool kernel_takes(const struct test_packet *in);
  * @may:    bits of reasons that may be counted beside it
  */
 void check_counters(const char *name, const __u64 before[], int reason, unsigned int may);
+
+/**
+ * run_row() - set up the rule, send the packet, compare all that comes of it, clear the rule.
+ * @may: bits of reasons that may be counted beside what is usual
+ */
+void run_row(const struct row *row, int flags, unsigned int may);
 
 /** load_with() - as load(), but ended flows linger and the table is filled sooner. */
 int load_with(__u64 linger_ns, unsigned int flows_max);

@@ -76,6 +76,37 @@ static const struct tcpmig_rule *rule_of_old(struct model *m, const struct tcpmi
 	return rule && same(&rule->old, old) ? rule : NULL;
 }
 
+/* ---- what the administrator says ---- */
+
+static bool is_in(const struct tcpmig_endpoint *ep, const struct tcpmig_prefix *prefix)
+{
+	const unsigned char *bytes = (const unsigned char *)&ep->port;
+	unsigned int port = bytes[0] << 8 | bytes[1];
+
+	if (ep->family != prefix->family || port < prefix->port_min || port > prefix->port_max)
+		return false;
+	for (int bit = 0; bit < prefix->bits; bit++) {
+		if ((ep->addr[bit / 8] ^ prefix->addr[bit / 8]) & 0x80 >> bit % 8)
+			return false;
+	}
+	return true;
+}
+
+/* Flows for @old, with @peer on the wire: by any one entry of the policy. */
+static bool allowed(const struct model *m, const struct tcpmig_endpoint *old,
+		    const struct tcpmig_endpoint *peer)
+{
+	if (!m->policy.generation)
+		return true;
+	for (__u32 i = 0; i < m->policy.count; i++) {
+		const struct tcpmig_policy *entry = &m->policy.list[i];
+
+		if (is_in(old, &entry->old) && (same(old, peer) || is_in(peer, &entry->new)))
+			return true;
+	}
+	return false;
+}
+
 /* ---- what a rule says ---- */
 
 static const struct tcpmig_owner *owner_at(const struct tcpmig_rule *rule, int ahead)
@@ -111,6 +142,27 @@ static struct ruling refused(const struct tcpmig_rule *by, enum tcpmig_reason re
 static struct ruling passed(void)
 {
 	return (struct ruling){ .verb = PASS };
+}
+
+static struct ruling denied(struct model *m)
+{
+	m->counters[TCPMIG_R_POLICY_DENIED]++;
+	return passed();
+}
+
+/* Nothing is done that the policy does not allow. @server: the server's side of the packet. */
+static struct ruling judged(struct model *m, enum model_direction direction,
+			    const struct tcpmig_endpoint *server, struct ruling ruling)
+{
+	bool fine;
+
+	if (ruling.verb == PASS)
+		return ruling;
+	if (direction == MODEL_EGRESS && ruling.verb == REWRITE)
+		fine = allowed(m, server, &ruling.to);
+	else
+		fine = allowed(m, &ruling.by->old, server);
+	return fine ? ruling : denied(m);
 }
 
 /* Delivered as if it had come from, or been about, OLD. */
@@ -288,6 +340,8 @@ static struct ruling ruling_egress(struct model *m, const struct tcpmig_rule *ru
 	if (same(&CUR(rule)->peer, &rule->old))
 		return passed();
 	if (flow->hop != tcpmig_word_hop(rule->word)) {
+		if (!allowed(m, &p->dst, &CUR(rule)->peer))
+			return denied(m);
 		if (!make_wire(m, rule, &p->src)) {
 			flow->flags |= TCPMIG_FLOW_REFUSED;
 			return refused(rule, TCPMIG_R_WIRE_TAKEN);
@@ -333,6 +387,14 @@ static struct ruling ruling_unknown_rst(struct model *m, const struct tcpmig_rul
 	return same(&CUR(rule)->peer, &rule->old) ? passed() : sent_on(rule);
 }
 
+/* Does nothing leave to OLD now? */
+static bool is_stopped(const struct model *m, const struct tcpmig_rule *rule)
+{
+	enum tcpmig_state state = tcpmig_word_state(rule->word);
+
+	return state == TCPMIG_ARMED || (state == TCPMIG_HELD && m->now_ns <= rule->deadline_ns);
+}
+
 /* TCP that leaves for an address that concerns us. */
 static struct ruling ruling_leaving(struct model *m, const struct model_packet *p,
 				    const struct model_input *in)
@@ -354,6 +416,8 @@ static struct ruling ruling_leaving(struct model *m, const struct model_packet *
 		return passed();
 	if (p->rst)
 		return ruling_unknown_rst(m, rule);
+	if (!allowed(m, &p->dst, is_stopped(m, rule) ? &p->dst : &CUR(rule)->peer))
+		return denied(m); /* and known to nobody */
 	if (!flow) {
 		if (m->flows_count == m->entries_max)
 			return p->syn ? refused(rule, TCPMIG_R_TABLE_FULL)
@@ -424,13 +488,16 @@ static struct ruling rule_on(struct model *m, enum model_direction direction,
 
 	if (p->kind == MODEL_OTHER)
 		return ruling;
+	/* Who sends an error is a client; the server's side is at the other end of the quote. */
 	if (p->kind == MODEL_ICMP_ERROR)
-		return rule_on_icmp(m, direction, p);
+		return judged(m, direction, direction == MODEL_EGRESS ? &p->src : &p->dst,
+			      rule_on_icmp(m, direction, p));
 	if (direction == MODEL_EGRESS && concerns_us(m, &p->dst))
-		ruling = ruling_leaving(m, p, in);
+		ruling = judged(m, direction, &p->dst, ruling_leaving(m, p, in));
 	if (direction == MODEL_INGRESS && concerns_us(m, &p->src)) {
 		rule = rule_of_peer(m, &p->src, &p->dst);
-		ruling = rule ? ruling_ingress(m, rule, p) : passed();
+		if (rule)
+			ruling = judged(m, direction, &p->src, ruling_ingress(m, rule, p));
 	}
 	if (ruling.verb == REWRITE && p->kind == MODEL_TCP_FRAGMENT)
 		return dropped(ruling.by, TCPMIG_R_FRAGMENT);
@@ -486,6 +553,8 @@ static void refuse(struct model *m, struct model_output *out, const struct model
 		   bool local)
 {
 	out->verdict = MODEL_DROP;
+	if (!local && m->plain)
+		return;
 	if (p->tagged || p->kind == MODEL_TCP_FRAGMENT || !model_make_rst(out, p, m->l2_len))
 		return;
 	if (!local && !m->l2_len) {

@@ -527,6 +527,62 @@ static void a_held_rule_cannot_be_reserved(void **state)
 	clear_rules();
 }
 
+static struct tcpmig_rule *the_rule(void)
+{
+	for (int slot = 0; slot < TCPMIG_RULES_MAX; slot++) {
+		if (tcpmig_word_state(tables.rules[slot].word))
+			return &tables.rules[slot];
+	}
+	fail_msg("there is no rule");
+	return NULL;
+}
+
+/* The route has changed, the owner has not: what BPF remembers of the flows is void. */
+static void another_route_is_another_epoch(void **state)
+{
+	struct tcpmig_endpoint old, new;
+	struct rules_flows none = {};
+	struct rules_outcome outcome;
+	struct tcpmig_owner next;
+	__u64 word;
+
+	(void)state;
+	family = 0;
+	old = endpoint_of(OLD);
+	new = endpoint_of(NEW);
+	redirect(NEW, false);
+	word = the_rule()->word;
+	for (__u32 ifindex = 1; ifindex < 3; ifindex++) {
+		next = (struct tcpmig_owner){ .peer = new, .ifindex = ifindex };
+		assert_int_equal(rules_redirect(&tables, &old, &next, false, &none, &outcome), 0);
+		assert_int_equal(the_rule()->owner[1].ifindex, ifindex);
+		assert_true(the_rule()->word ==
+			    tcpmig_word(tcpmig_word_epoch(word) + 1, 1, TCPMIG_ACTIVE));
+		word = the_rule()->word;
+		assert_int_equal(rules_redirect(&tables, &old, &next, false, &none, &outcome), 0);
+		assert_true(the_rule()->word == word); /* once is enough */
+	}
+	clear_rules();
+}
+
+/* A slot is used again: by the epoch alone no rule in it can be taken for an earlier one. */
+static void epochs_go_on(void **state)
+{
+	__u64 first;
+	int slot;
+
+	(void)state;
+	family = 0;
+	redirect(NEW, false);
+	first = the_rule()->word;
+	slot = the_rule() - tables.rules;
+	clear_rules();
+	redirect(NEW, false);
+	assert_int_equal(the_rule() - tables.rules, slot);
+	assert_true(tcpmig_word_epoch(the_rule()->word) > tcpmig_word_epoch(first));
+	clear_rules();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -549,6 +605,8 @@ int main(void)
 		cmocka_unit_test(a_refused_redirect_changes_nothing),
 		cmocka_unit_test(an_unpublished_rule_is_completed),
 		cmocka_unit_test(an_expired_hold_is_released_as_what_it_is),
+		cmocka_unit_test(another_route_is_another_epoch),
+		cmocka_unit_test(epochs_go_on),
 	};
 
 	return cmocka_run_group_tests_name("rules", tests, load, unload);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -73,6 +74,7 @@ int world_open(struct world *w, unsigned int l2_len, bool plain)
 	w->ifindexes = 3;
 	w->model.l2_len = l2_len;
 	w->model.ifindex = IFINDEX_LOCAL;
+	w->model.plain = plain;
 	w->model.entries_max = WORLD_ENTRIES;
 	w->model.socket_exists = world_socket_exists;
 	err = plain ? tcpmig_plain__load(w->skel) : tcpmig__load(w->skel);
@@ -80,7 +82,8 @@ int world_open(struct world *w, unsigned int l2_len, bool plain)
 		return err;
 	w->prog_fds[MODEL_EGRESS] = prog_fd(w, "tcpmig_egress");
 	w->prog_fds[MODEL_INGRESS] = prog_fd(w, "tcpmig_ingress");
-	return tables_of_object(&w->tables, w->obj);
+	err = tables_policy_of_object(&w->policy, w->obj);
+	return err ? err : tables_of_object(&w->tables, w->obj);
 }
 
 void world_close(struct world *w)
@@ -132,6 +135,7 @@ static void follow(struct world *w)
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	m->now_ns = now.tv_sec * 1000000000UL + now.tv_nsec;
 	memcpy(m->rules, w->tables.rules, sizeof(m->rules));
+	tables_get_policy(&w->policy, &m->policy);
 	m->remotes_count = READ_MAP(w, tcpmig_remotes, m->remotes);
 	m->flows_count = READ_MAP(w, tcpmig_flows, m->flows);
 	m->wires_count = READ_MAP(w, tcpmig_wires, m->wires);
@@ -182,6 +186,40 @@ static int let_time_pass(struct world *w, const struct tcpmig_endpoint *old)
 			w->tables.rules[slot].deadline_ns = 1;
 	}
 	return 0;
+}
+
+/* That of a server, or others with it, or others without it. */
+static struct tcpmig_prefix random_prefix(struct gen *g, bool v4)
+{
+	struct tcpmig_endpoint ep = gen_server(v4, gen_any_server(g));
+	unsigned int port = ntohs(ep.port), most = v4 ? 32 : 128;
+	struct tcpmig_prefix p = { .family = ep.family, .port_max = 65535 };
+
+	p.bits = 128 - most + (gen_chance(g, 50) ? most : gen_below(g, most + 1));
+	for (int bit = 0; bit < p.bits; bit++)
+		p.addr[bit / 8] |= ep.addr[bit / 8] & 0x80 >> bit % 8;
+	if (gen_chance(g, 40))
+		p.port_min = port - (port && gen_chance(g, 50));
+	if (gen_chance(g, 40))
+		p.port_max = port - (port && gen_chance(g, 20));
+	return p;
+}
+
+/* Often there is none; an entry for all that is used is likely, and one beside it, too. */
+static int set_random_policy(struct world *w, struct gen *g)
+{
+	struct tcpmig_policies policies = { .generation = gen_chance(g, 60),
+					    .count = gen_below(g, 6) };
+
+	for (__u32 i = 0; i < policies.count; i++) {
+		bool v4 = gen_chance(g, 50);
+
+		policies.list[i].old = random_prefix(g, v4);
+		policies.list[i].new = random_prefix(g, v4 != gen_chance(g, 10));
+		if (gen_chance(g, 50))
+			policies.list[i].old.bits = policies.list[i].new.bits = v4 ? 96 : 0;
+	}
+	return tables_set_policy(&w->policy, &policies);
 }
 
 static int give_order(struct world *w, struct gen *g)
@@ -239,6 +277,8 @@ void world_change(struct world *w, struct gen *g)
 		world_clear(w);
 	for (int i = 1 + gen_below(g, 3); i; i--)
 		give_order(w, g); /* many are refused: that is a state, too */
+	if (gen_chance(g, 15))
+		set_random_policy(w, g);
 	follow(w);
 }
 
@@ -254,6 +294,7 @@ void world_clear(struct world *w)
 		}
 	}
 	rules_repair(&w->tables);
+	tables_set_policy(&w->policy, &(struct tcpmig_policies){});
 	follow(w);
 }
 

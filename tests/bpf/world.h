@@ -27,6 +27,7 @@ struct world {
 	bool plain;
 	int prog_fds[2];
 	struct tables tables;
+	struct tables_policy policy;
 	struct model model;
 	__u64 counters_base[TCPMIG_REASONS_COUNT];
 	struct tcpmig_rule_stats stats_base[MODEL_RULES_MAX];

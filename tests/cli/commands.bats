@@ -353,6 +353,60 @@ list_and_footprint() {
 	left_nothing
 }
 
+# hook ACTION SETTING...: as criu would call it, with TCPMIG_TLS.
+net_hook() {
+	local action=$1
+	shift
+	run --separate-stderr client env CRTOOLS_SCRIPT_ACTION="$action" CRTOOLS_IMAGE_DIR="$BATS_TEST_TMPDIR" \
+		TCPMIG_TLS="$BATS_TEST_TMPDIR/tls" TCPMIG_OLD=10.9.0.1:5000 TCPMIG_NEW=10.9.0.3:6000 "$@" "$T"
+}
+
+@test "criu-hook with TCPMIG_TLS: what is missing or wrong is named" {
+	dir=$BATS_TEST_TMPDIR
+	mkdir "$dir/tls"
+	net_hook pre-dump
+	check_failure 1 "'$dir/tls/ca.crt': cannot open it; expected it in TCPMIG_TLS"
+	"$T" pki init --dir "$dir/pki"
+	cp "$dir/pki/ca.crt" "$dir/tls"
+	"$T" pki issue --dir "$dir/pki" --role agent --ip 10.9.0.1 --out "$dir/tls/host"
+	net_hook pre-dump
+	check_failure 1 "'$dir/tls': the certificate file: " # one for an agent
+	rm "$dir"/tls/host.*
+	"$T" pki issue --dir "$dir/pki" --role host --ip 10.9.0.1 --out "$dir/tls/host"
+	while read -r setting; do
+		net_hook pre-dump "$setting"
+		check_failure 2 "'${setting#*=}': expected "
+	done <<-END
+		TCPMIG_AGENT_PORT=0
+		TCPMIG_AGENT_PORT=65536
+		TCPMIG_TIMEOUT_MS=soon
+		TCPMIG_HOLD_S=3601
+		TCPMIG_HOLD_S=-1
+		TCPMIG_REQUIRE_AGENTS=some
+	END
+	net_hook pre-dump TCPMIG_OLD=
+	check_failure 2 "TCPMIG_OLD: expected 1 to 16 addresses"
+	net_hook pre-dump TCPMIG_CUR="10.9.0.1:5000 10.9.0.1:5001"
+	check_failure 2 "expected TCPMIG_OLD, TCPMIG_NEW and TCPMIG_CUR to have the same number"
+	net_hook pre-dump TCPMIG_CUR=10.9.0.3:6000
+	check_failure 2 "'10.9.0.3:6000': OLD and NEW are the same"
+	net_hook pre-dump TCPMIG_NEW='[fd09::3]:6000'
+	check_failure 2 "IPv4 and IPv6 do not mix"
+	net_hook pre-dump CRTOOLS_IMAGE_DIR=/nosuch
+	check_failure 1 "'/nosuch'"
+	net_hook pre-dump CRTOOLS_INIT_PID=4000000
+	check_failure 1 "'4000000': there is no such process"
+	for action in post-dump pre-restore post-restore pre-resume post-resume; do
+		net_hook $action
+		check_failure 1 "'tcpmig-move.json': not beside the images"
+	done
+	echo '{}' >"$dir/tcpmig-move.json"
+	net_hook pre-restore
+	check_failure 1 "'tcpmig-move.json': version: expected 1"
+	net_hook network-lock
+	[ "$status" = 0 ]
+}
+
 @test "without privilege: one line, nothing changed" {
 	for arguments in "attach eth0" "detach --all" "hold 10.9.0.2:5000" "list"; do
 		# shellcheck disable=SC2086 # words

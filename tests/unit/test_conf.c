@@ -205,6 +205,7 @@ static const struct {
 	{ "[move a b]\n", "line 1: '[move a b]?': " SECTION },
 	{ "[move " A50 "]", "line 1: '[move " A50 "]': " SECTION },
 	{ "[move a\x1b]", "line 1: '[move a?]': " SECTION },
+	{ "[movie_x]\n", "line 1: '[movie_x]?': " SECTION },
 	{ "[agent\nuser = x\n", "line 1: '[agent': expected [SECTION], or KEY = VALUE" },
 	{ "[agent]\nuser\n", "line 2: 'user': expected [SECTION], or KEY = VALUE" },
 	{ "[agent]\nuser\nkey = x\n", "line 2: 'user': expected [SECTION], or KEY = VALUE" },
@@ -238,6 +239,8 @@ static const struct {
 	{ "[agent]\nca =\n", "line 2: '': expected a path that begins with /" },
 	{ "[agent]\nkey = ./x\n", "line 2: './x': expected a path that begins with /" },
 	{ "[agent]\ncert = /a\x01" "b\n", "line 2: '/a?b': expected a path without control characters" },
+	{ "[agent]\ncert = /a\x7f\n", "line 2: '/a?': expected a path without control characters" },
+	{ "[agent]\nkey = \xc3\xa4\n", "line 2: '?" "?': expected a path that begins with /" },
 	{ "[agent]\ncheck-source = true\n", "line 2: 'true': expected yes or no" },
 
 	{ "[limits]\nflows = 0\n", "line 2: '0': expected a number in 1..1048576" },
@@ -266,6 +269,7 @@ static const struct {
 	{ "[move x]\nold = 10.9.0.0/33\n", "line 2: '10.9.0.0/33': expected 0..32 bits behind the '/'" },
 	{ "[move x]\nold = 10.9.0.0/\n", "line 2: '10.9.0.0/': expected 0..32 bits behind the '/'" },
 	{ "[move x]\nold = 10.9.0.0/-1\n", "line 2: '10.9.0.0/-1': expected 0..32 bits behind the '/'" },
+	{ "[move x]\nold = 0.0.0.0/1.\n", "line 2: '0.0.0.0/1.': expected 0..32 bits behind the '/'" },
 	{ "[move x]\nold = 10.9.0.0/24/24\n", "line 2: '10.9.0.0/24/24': expected 0..32 bits behind the '/'" },
 	{ "[move x]\nold = fd09::/129\n", "line 2: 'fd09::/129': expected 0..128 bits behind the '/'" },
 	{ "[move x]\nold = ::ffff:10.9.0.0/120\n", "line 2: '::ffff:10.9.0.0/120': " LIKE },
@@ -311,10 +315,20 @@ static int with_ports(int n)
 	return parse(text, at - text);
 }
 
-static int with_moves(int n)
+static int with_prefixes(int n)
+{
+	static char text[4096];
+	char *at = text + sprintf(text, "[move x]\nnew = 10.9.1.0/24\nold =");
+
+	for (int i = 0; i < n; i++)
+		at += sprintf(at, "%s 10.9.0.%d", i && i % 10 == 0 ? "\n" : "", i);
+	return parse(text, at - text);
+}
+
+static int with_moves(const char *before, int n)
 {
 	static char text[16384];
-	char *at = text;
+	char *at = text + sprintf(text, "%s", before);
 
 	for (int i = 0; i < n; i++)
 		at += sprintf(at, "[move m%d]\nold = 10.9.0.0/24\nnew = 10.9.1.0/24\n", i);
@@ -328,12 +342,17 @@ static void as_many_policies_as_there_may_be(void **state)
 	assert_int_equal(conf.policy_count, 64);
 	assert_int_equal(with_ports(65), -E2BIG);
 	assert_string_equal(why, "line 10: '65': expected at most 64");
-	assert_int_equal(with_moves(64), 0);
+	assert_int_equal(with_moves("", 64), 0);
 	assert_int_equal(conf.policy_count, 64);
-	assert_int_equal(with_moves(65), -E2BIG);
+	assert_int_equal(with_moves("", 65), -E2BIG);
 	assert_string_equal(why, "line 193: 'move m64': expected at most 64 combinations of old, "
 				 "ports, new and new-ports in all");
-	assert_int_equal(with_moves(67), -E2BIG);
+	assert_int_equal(with_moves("[agent]\n[limits]\n", 64), 0);
+	assert_int_equal(with_moves("[agent]\n[limits]\n", 65), -E2BIG);
+	assert_string_equal(why, "line 195: 'move m64': expected at most 64 sections [move]");
+	assert_int_equal(with_prefixes(64), 0);
+	assert_int_equal(with_prefixes(65), -E2BIG);
+	assert_string_equal(why, "line 9: '10.9.0.64': expected at most 64");
 }
 
 /* Up to what libinih takes, and one more. */

@@ -374,6 +374,7 @@ static void old_on_loopback(struct message_request *r)
 
 static void old_of_another_family(struct message_request *r)
 {
+	r->type = MESSAGE_QUERY;
 	r->old.family = TCPMIG_AF_INET6;
 }
 
@@ -483,26 +484,63 @@ static void sends_nothing_wrong(void **state)
 /* A caller keeps one struct for a whole move and changes its type. */
 static void looks_only_at_what_a_type_has(void **state)
 {
+	static const enum message_type bare[] = { MESSAGE_QUERY,       MESSAGE_CONSENT,
+						  MESSAGE_COMMIT,      MESSAGE_GO,
+						  MESSAGE_STATUS,      MESSAGE_LOCAL_RELEASE,
+						  MESSAGE_LOCAL_STATUS };
 	struct message_request req = reserve(), back;
 	const char *why;
 	int len;
 
 	(void)state;
-	req.max_ms = 1;
-	req.version = MESSAGE_VERSION;
+	req.max_ms = req.version = 0;
 	req.hold_mode = 77;
-	for (int type = 0; type < MESSAGE_TYPES_COUNT; type++) {
-		req.type = type;
-		if (type == MESSAGE_HOLD || type == MESSAGE_LOCAL_HOLD)
-			continue;
+	req.flows.at[0].port = 0;
+	strcpy(req.text, "a\nb");
+	for (size_t i = 0; i < ARRAY_SIZE(bare); i++) {
+		req.type = bare[i];
 		len = payload(message_request_encode(&req, frame));
 		if (message_request_decode(&back, frame + FRAME_HEAD_BYTES, len, &why))
-			fail_msg("%s: %s", message_type_name(type), why);
-		assert_int_equal(back.type, type);
-		assert_int_equal(back.hold_mode, 0);
+			fail_msg("%s: %s", message_type_name(bare[i]), why);
+		assert_int_equal(back.type, bare[i]);
+		assert_int_equal(back.hold_mode + back.flows.count + strlen(back.text), 0);
 		message_request_free(&back);
 	}
 	message_request_free(&req);
+}
+
+/* What nobody's encoder would send either: ABORT with a reason of @len bytes. */
+static int decode_reason(size_t text_len, struct message_request *req, const char **why)
+{
+	static const uint8_t head[] = "\x12\x10"
+				      "0123456789abcdef"
+				      "\x18\x01"
+				      "\x22\x09\x0a\x04\x0a\x09\x00\x02\x10\x88\x27\x92\x01";
+	size_t len = sizeof(head) - 1, body = text_len + 3;
+
+	memcpy(frame, head, len);
+	frame[len++] = body | 0x80;
+	frame[len++] = body >> 7;
+	frame[len++] = 0x0a;
+	frame[len++] = text_len | 0x80;
+	frame[len++] = text_len >> 7;
+	memset(frame + len, 'a', text_len);
+	return message_request_decode(req, frame, len + text_len, why);
+}
+
+static void text_has_a_limit(void **state)
+{
+	struct message_request req;
+	const char *why;
+
+	(void)state;
+	assert_int_equal(decode_reason(511, &req, &why), 0);
+	assert_int_equal(strlen(req.text), 511);
+	for (size_t len = 512; len < 2000; len += 100) {
+		assert_int_equal(decode_reason(len, &req, &why), -EBADMSG);
+		assert_string_equal(why, "text that is too long, no UTF-8, or has control "
+					 "characters");
+	}
 }
 
 static void sends_no_wrong_answer(void **state)
@@ -596,6 +634,7 @@ static void uuids(void **state)
 					   "123e4567-e89b-12d3-a456-4266141740000",
 					   "123e4567xe89b-12d3-a456-426614174000",
 					   "123e4567e89b12d3a456426614174000",
+					   "123e4567-e89b-12d3-a456-4266141740g0",
 					   "123e4567-e89b-12d3-a456-42661417400g",
 					   "-123e4567-e89b-12d3-a456-42661417400",
 					   "123e4567-e89b-12d3-a456-426614174\xb0"
@@ -630,6 +669,7 @@ int main(void)
 		cmocka_unit_test(flows_are_a_set),
 		cmocka_unit_test(sends_nothing_wrong),
 		cmocka_unit_test(looks_only_at_what_a_type_has),
+		cmocka_unit_test(text_has_a_limit),
 		cmocka_unit_test(sends_no_wrong_answer),
 		cmocka_unit_test(text_is_made_valid),
 		cmocka_unit_test(names),
