@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/sockios.h>
@@ -13,9 +14,9 @@
 #define ALL_BITS 0xffffffff
 #define KEPT	 (1ULL << CAP_NET_ADMIN | 1ULL << CAP_NET_RAW | 1ULL << CAP_KILL)
 
-static const int files[] = {
-	SCMP_SYS(openat), SCMP_SYS(open),  SCMP_SYS(unlink), SCMP_SYS(unlinkat),
-	SCMP_SYS(rmdir),  SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(bind),
+/* To remove the control socket and the lock, to see the agent end, for netlink. */
+static const int calls[] = {
+	SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(bind),
 };
 
 /* UNIX to tell systemd, and because if_indextoname() asks by one. */
@@ -47,7 +48,10 @@ static int filter(pid_t agent)
 
 	if (!ctx)
 		return -errno;
-	err = seccomp_allow(ctx, files, ARRAY_SIZE(files));
+	err = seccomp_allow(ctx, calls, ARRAY_SIZE(calls));
+	if (!err) /* to read: what is to be written has been opened */
+		err = SECCOMP_ALLOW_IF(ctx, SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC,
+				       O_RDONLY);
 	if (!err)
 		err = socket_rules(ctx);
 	if (!err)

@@ -7,7 +7,7 @@
 
 /**
  * keeper_confine() - keep CAP_NET_ADMIN (neighbour entries), CAP_NET_RAW (asking by ARP) and
- * CAP_KILL, and a list of system calls: files and pinned maps can be opened, but no program
+ * CAP_KILL, and a list of system calls: files can be read and pinned maps opened, but no program
  * started, traced or loaded, nothing mounted, no network spoken to but netlink, ARP and ND.
  *
  * Root without CAP_KILL may not signal the agent, neither by kill() nor by the signal for the

@@ -172,9 +172,15 @@ journal() { on_host journalctl --no-pager -o short-full -u "$1" || :; }
 	keeper=$(show $AGENT MainPID)
 	on_host systemctl restart $ATTACH
 	wait_for 15 "the agent with the new pins" is_another "$keeper"
-	[ "$(on_host pgrep -xc tcpmig-bpf)" = 2 ]
+	wait_for 2 "two processes, no more" has_processes 2
 	on_host systemctl stop $AGENT $ATTACH
 	on_host test ! -e /sys/fs/bpf/tcpmig
 }
 
-is_another() { [ "$(show $AGENT ActiveState)" = active ] && [ "$(show $AGENT MainPID)" != "$1" ]; }
+# is_another PID: it runs, and not as PID; which may be ending, and is 0 then.
+is_another() {
+	local now
+	now=$(show $AGENT MainPID)
+	[ "$now" != "$1" ] && [ "$now" != 0 ] && [ "$(show $AGENT ActiveState)" = active ]
+}
+has_processes() { [ "$(on_host pgrep -xc tcpmig-bpf)" = "$1" ]; }

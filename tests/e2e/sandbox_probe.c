@@ -530,7 +530,7 @@ static const struct attempt {
 	IN_NONE(load_program), IN_NONE(create_map), IN_KEEPER(get_pin), IN_NONE(get_map_by_id),
 	IN_NONE(make_memory_file), IN_NONE(trace_parent), IN_NONE(read_parent),
 	{ "open_shadow", open_shadow, AGENT_REFUSED }, /* as root's file, the keeper may */
-	IN_KEEPER(open_world_readable), IN_KEEPER(open_for_writing), IN_NONE(make_file),
+	IN_KEEPER(open_world_readable), IN_NONE(open_for_writing), IN_NONE(make_file),
 	IN_NONE(remove_name), IN_NONE(connect_tcp), IN_NONE(connect_unix),
 	IN_NONE(connect_listener), IN_NONE(send_fast_open), IN_NONE(sendmsg_fast_open),
 	IN_NONE(bind_to_device), IN_NONE(attach_filter), IN_NONE(raw_socket),
