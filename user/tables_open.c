@@ -96,7 +96,6 @@ int tables_open(struct tables *t, int dir_fd)
 	if (layout != TCPMIG_LAYOUT)
 		return -EPROTO;
 	t->owned = true;
-	libbpf_num_possible_cpus(); /* reads a file, once: later it may not */
 	err = open_pins(t, dir_fd);
 	if (!err)
 		err = map_shared(t);
