@@ -5,6 +5,9 @@
 #
 # MOVE_OLD, MOVE_CUR and MOVE_NEW are lists of the same length: what the clients
 # see, where the server is, where it goes. MOVE_HOLD: options of hold.
+# MOVE_TLS: a directory with one of certificates for each host, after its name; then the
+# clients' agents are ordered over the network, and no host knows the pins of another.
+# MOVE_ENV: more of the environment of criu's hook. MOVE_DUMP: more options of criu dump.
 
 T=$TOP/build/tcpmig-bpf
 LAB=("$TOP/scripts/lab" ${VERBOSE:+-v} -n "${LAB_NAME:=lab}")
@@ -19,11 +22,22 @@ stat_us() { sed -n "s/^$1: \([0-9]*\) us.*/\1/p" "$2"; }
 
 nft_tables() { lab exec "$1" nft list tables 2>/dev/null; }
 
+# hook_env HOST: HOOK_ENV is what our hook reads there.
+hook_env() {
+	HOOK_ENV=("TCPMIG_OLD=${MOVE_OLD[*]}" "TCPMIG_NEW=${MOVE_NEW[*]}")
+	if [ -n "${MOVE_TLS:-}" ]; then
+		HOOK_ENV+=("TCPMIG_TLS=$MOVE_TLS/$1" "TCPMIG_CUR=${MOVE_CUR[*]}" "${MOVE_ENV[@]}")
+	else
+		HOOK_ENV+=("TCPMIG_PIN_DIR=$(lab pins client)")
+	fi
+}
+
 # move_criu HOST LOG ARGS...: run criu there; its output goes to the lab's shared directory.
 move_criu() {
 	local host=$1 log=$2
 	shift 2
-	lab exec "$host" timeout "$CRIU_LIMIT_S" "$CRIU" "$@" -D "$MOVE_IMAGES" -o "$log.log" \
+	hook_env "$host"
+	lab exec "$host" env "${HOOK_ENV[@]}" timeout "$CRIU_LIMIT_S" "$CRIU" "$@" -D "$MOVE_IMAGES" -o "$log.log" \
 		"${CRIU_OPTIONS[@]}" >"$MOVE_OUT/$log" 2>&1 || {
 		echo "criu on $host failed, the end of its log:" >&2
 		lab exec "$host" tail -n 15 "$MOVE_IMAGES/$log.log" >&2
@@ -38,8 +52,10 @@ move_init() {
 	lab exec "$1" mkdir "$MOVE_IMAGES"
 }
 
+# By hand; with agents the hook does it.
 move_hold() {
 	local old
+	[ -z "${MOVE_TLS:-}" ] || return 0
 	for old in "${MOVE_OLD[@]}"; do
 		# shellcheck disable=SC2086 # a list of options
 		client "$T" hold ${MOVE_HOLD:-} "$old" >/dev/null
@@ -49,9 +65,12 @@ move_hold() {
 # move_dump HOST PID: freeze, dump and end it. CRIU's lock keeps A's kernel quiet; it
 # stays, under the name that is remembered, until move_unlock.
 move_dump() {
-	local host=$1 pid=$2 before
+	local host=$1 pid=$2 before options=(--network-lock nftables)
+	[ -z "${MOVE_TLS:-}" ] || options+=(--action-script "${MOVE_HOOK:-$T}")
+	# shellcheck disable=SC2206 # a list of options
+	options+=(${MOVE_DUMP:-})
 	before=$(nft_tables "$host")
-	move_criu "$host" dump dump -t "$pid" --network-lock nftables || return 1
+	move_criu "$host" dump dump -t "$pid" "${options[@]}" || return 1
 	MOVE_LOCK=$(comm -13 <(sort <<<"$before") <(nft_tables "$host" | sort))
 	MOVE_FROZEN_US=$(stat_us 'Frozen time' "$MOVE_OUT/dump")
 }
@@ -67,8 +86,7 @@ move_rewrite() {
 
 # move_restore HOST: restore there; criu calls our hook, which redirects the clients.
 move_restore() {
-	TCPMIG_OLD=${MOVE_OLD[*]} TCPMIG_NEW=${MOVE_NEW[*]} TCPMIG_PIN_DIR=$(lab pins client) \
-		move_criu "$1" restore restore -d --action-script "${MOVE_HOOK:-$T}" || return 1
+	move_criu "$1" restore restore -d --action-script "${MOVE_HOOK:-$T}" || return 1
 	MOVE_RESTORE_US=$(stat_us 'Restore time' "$MOVE_OUT/restore")
 }
 

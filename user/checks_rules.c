@@ -10,6 +10,7 @@
 #include "endpoint.h"
 #include "neighbours.h"
 #include "netlink.h"
+#include "policy.h"
 #include "redirector.h"
 
 /**
@@ -278,5 +279,59 @@ void checks_rules(const struct tables *t, struct findings *f)
 	for (__u32 slot = 0; slot < TCPMIG_RULES_MAX; slot++) {
 		if (rules_view(t, slot, &rule))
 			checks_rule(t, &rule, f);
+	}
+}
+
+static void check_allowed(const struct tcpmig_policies *p, const struct rules_view *rule,
+			  struct findings *f)
+{
+	const struct tcpmig_endpoint *owner = rule->state == TCPMIG_ARMED ? &rule->next
+									  : &rule->cur;
+	char old[ENDPOINT_STRLEN], new[ENDPOINT_STRLEN];
+
+	if (policy_allows(p->list, p->count, &rule->old, owner))
+		return;
+	endpoint_format(&rule->old, old);
+	endpoint_format(owner, new);
+	findings_add(f, "policy", FINDING_FAIL,
+		     "%s: it does not allow %s: packets are left as they are", old, new);
+	findings_cure(f,
+		      "a [move] section in the agent's configuration, or 'tcpmig-bpf release %s'",
+		      old);
+}
+
+static void add_policy(const struct tcpmig_policies *p, struct findings *f)
+{
+	if (!p->generation) {
+		findings_add(f, "policy", FINDING_OK, "none: everything is allowed");
+	} else if (!p->count) {
+		findings_add(f, "policy", FINDING_WARN, "no entry: nothing is allowed");
+		findings_cure(f, "a [move] section in the agent's configuration");
+	} else {
+		findings_add(f, "policy", FINDING_OK, "%u %s", p->count,
+			     p->count == 1 ? "entry" : "entries");
+	}
+}
+
+void checks_policy(const struct tables *t, int dir_fd, struct findings *f)
+{
+	struct tcpmig_policies policies = {};
+	struct rules_view rule;
+	struct tables_policy p;
+	int err = tables_policy_open(&p, dir_fd);
+
+	if (!err) {
+		err = tables_get_policy(&p, &policies);
+		tables_policy_close(&p);
+	}
+	if (err) {
+		findings_add(f, "policy", FINDING_FAIL, "cannot be read (%s)", strerror(-err));
+		findings_cure(f, "'tcpmig-bpf attach IFACE', which makes what is missing");
+		return;
+	}
+	add_policy(&policies, f);
+	for (__u32 slot = 0; policies.generation && slot < TCPMIG_RULES_MAX; slot++) {
+		if (rules_view(t, slot, &rule))
+			check_allowed(&policies, &rule, f);
 	}
 }

@@ -19,4 +19,10 @@ void checks_rule(const struct tables *t, const struct rules_view *rule, struct f
 /** checks_rules() - checks_rule() for all rules. */
 void checks_rules(const struct tables *t, struct findings *f);
 
+/**
+ * checks_policy() - a finding named policy: how much the administrator lets rules do; and one for
+ * each rule that may not do what it says. In any network namespace.
+ */
+void checks_policy(const struct tables *t, int dir_fd, struct findings *f);
+
 #endif

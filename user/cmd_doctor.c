@@ -41,6 +41,7 @@ static void check_pins(const char *pin_dir, struct findings *f)
 	checks_pin_dir(pin_dir, err, f);
 	if (err)
 		return;
+	checks_policy(&s.tables, s.dir.fd, f);
 	check_attached(&s, pin_dir, f);
 	session_close(&s);
 }

@@ -553,6 +553,8 @@ static void refuse(struct model *m, struct model_output *out, const struct model
 		   bool local)
 {
 	out->verdict = MODEL_DROP;
+	if (!local && m->plain)
+		return;
 	if (p->tagged || p->kind == MODEL_TCP_FRAGMENT || !model_make_rst(out, p, m->l2_len))
 		return;
 	if (!local && !m->l2_len) {

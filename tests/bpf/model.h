@@ -43,12 +43,14 @@ struct model_wire {
  * struct model - the configured world, and what was counted in it.
  * @l2_len:        of the device: 14 or 0
  * @ifindex:       of the device
+ * @plain:         the programs see no skb->ip_summed, and answer nothing that is forwarded
  * @entries_max:   size of the flow and of the wire table
  * @socket_exists: is a local socket connected from key->local to key->remote itself?
  */
 struct model {
 	unsigned int l2_len;
 	unsigned int ifindex;
+	bool plain;
 	size_t entries_max;
 	bool (*socket_exists)(const struct tcpmig_flow_key *key);
 	struct tcpmig_policies policy;

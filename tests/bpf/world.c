@@ -74,6 +74,7 @@ int world_open(struct world *w, unsigned int l2_len, bool plain)
 	w->ifindexes = 3;
 	w->model.l2_len = l2_len;
 	w->model.ifindex = IFINDEX_LOCAL;
+	w->model.plain = plain;
 	w->model.entries_max = WORLD_ENTRIES;
 	w->model.socket_exists = world_socket_exists;
 	err = plain ? tcpmig_plain__load(w->skel) : tcpmig__load(w->skel);

@@ -270,6 +270,48 @@ other_tcx() { client "$TOP/build/tests/e2e/tcprog" "$FOREIGN" "$1" eth0 "$2" "$3
 	wait $!
 }
 
+# policy GENERATION COUNT: as a writer of the policy leaves it.
+policy() {
+	mapfile -t zeros < <(yes 0 | head -n "$((8 + 64 * 48 - 8))")
+	client bpftool map update pinned "$DEFAULT_PINS/tcpmig_policy_a" key 0 0 0 0 \
+		value "$1" 0 0 0 "$2" 0 0 0 "${zeros[@]}"
+	client bpftool map update pinned "$DEFAULT_PINS/tcpmig_policy" key 0 0 0 0 \
+		value pinned "$DEFAULT_PINS/tcpmig_policy_a"
+}
+
+@test "the policy: none, some entries, no entry, no map" {
+	client "$T" attach eth0
+	doctor
+	found "policy ok none: everything is allowed"
+	policy 1 2
+	doctor
+	found "policy ok 2 entries ->"
+	policy 2 1
+	doctor
+	found "policy ok 1 entry ->"
+	not_found "policy fail"
+	client "$T" redirect 10.9.0.2:5000 10.9.8.3:6000
+	policy 3 0
+	doctor
+	[ "$status" = 1 ]
+	found "policy warn no entry: nothing is allowed" "-> a [move] section" \
+		"policy fail 10.9.0.2:5000: it does not allow 10.9.8.3:6000" "'tcpmig-bpf release 10.9.0.2:5000'"
+	client "$T" release 10.9.0.2:5000
+	policy 0 0
+	doctor
+	found "policy ok none: everything is allowed"
+	client rm "$DEFAULT_PINS/tcpmig_policy"
+	doctor
+	[ "$status" = 1 ]
+	found "policy fail cannot be read (No such file or directory) -> 'tcpmig-bpf attach IFACE'"
+	client "$T" attach eth0
+	doctor
+	found "policy ok none: everything is allowed"
+	client "$T" detach --all
+	doctor
+	not_found "policy "
+}
+
 @test "no bpffs, no tun device, no BTF" {
 	# shellcheck disable=SC2016 # expanded there
 	doctor unshare --mount --propagation private sh -ec 'umount /sys/fs/bpf

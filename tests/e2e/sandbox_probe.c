@@ -376,6 +376,15 @@ static int read_all_flows(void)
 	return tables_each_flow(&world.tables, count_flow, NULL);
 }
 
+/* For each CPU: how many there are stands in a file. */
+static int use_counters(void)
+{
+	__u64 counters[TCPMIG_REASONS_COUNT];
+	int err = tables_get_counters(&world.tables, counters);
+
+	return err ?: tables_zero_stats(&world.tables, TCPMIG_RULES_MAX - 1);
+}
+
 static int send_event(void)
 {
 	struct tcpmig_event event = { .type = TCPMIG_E_RULE };
@@ -532,7 +541,7 @@ static const struct attempt {
 	IN_NONE(be_dumpable), IN_NONE(load_module), IN_NONE(map_executable),
 	IN_NONE(make_executable), IN_NONE(raise_limit), IN_NONE(own_signals_of_file),
 	IN_KEEPER(set_neighbour), IN_KEEPER(kill_agent),
-	IN_BOTH(change_flows), IN_BOTH(read_all_flows), IN_BOTH(send_event),
+	IN_BOTH(change_flows), IN_BOTH(read_all_flows), IN_BOTH(use_counters), IN_BOTH(send_event),
 	IN_BOTH(look_up_sockets), IN_BOTH(look_up_route), IN_BOTH(talk_after_failure),
 	IN_AGENT(accept_connection), IN_BOTH(keep_state), IN_BOTH(run_event_loop),
 	IN_BOTH(use_memory), IN_BOTH(signal_oneself),
