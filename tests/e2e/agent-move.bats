@@ -136,6 +136,7 @@ no_rules() { [ "$(json "d['rules']")" = "[]" ]; }
 	dump_and_wait
 	[ "$(agent_moves "(m['state'], m['consented'], m['committed'])")" = \
 		"[('held', False, True), ('held', False, True)]" ]
+	client "$T" list 2>/dev/null | grep -qE "^$OLD4 +$OLD4 +$NEW4 +held +no +yes +[0-9]+ +[0-9a-f-]{36}$"
 	hook_at pre-restore "export TCPMIG_TLS=$MOVE_TLS/stranger"
 	run move_restore B
 	[ "$status" = 1 ]
