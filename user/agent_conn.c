@@ -19,12 +19,15 @@
 
 /* Who does not read the answers is not asked on. */
 #define OUT_MAX (256 * 1024)
+/* So long at a time the requests of one are answered, if others wait: a QUERY takes some ms. */
+#define TURN_NS 1000000
 /* Lines about strangers: so many at once, so many a second. */
 #define STRANGERS_BURST	   20
 #define STRANGERS_A_SECOND 1
 
 /**
  * struct conn - a connection.
+ * @turn:    there are requests left of its last one
  * @source:  where it counts until it is authenticated; then NULL
  * @checked_s, @checked_generation: when its certificate was good, and by which CA and CRL
  */
@@ -33,6 +36,7 @@ struct conn {
 	struct conn_server *server;
 	struct bufferevent *bev;
 	struct event *deadline;
+	struct event *turn;
 	struct gate_source *source;
 	struct tls_peer peer;
 	struct tcpmig_endpoint from;
@@ -58,6 +62,8 @@ static void conn_close(struct conn *c)
 	gate_leave(&server->gate, c->source);
 	if (c->deadline)
 		event_free(c->deadline);
+	if (c->turn)
+		event_free(c->turn);
 	if (c->bev)
 		bufferevent_free(c->bev);
 	tls_peer_free(&c->peer);
@@ -216,15 +222,32 @@ static bool is_clogged(struct conn *c)
 	return c->closing || evbuffer_get_length(bufferevent_get_output(c->bev)) > OUT_MAX;
 }
 
+/* As many as there are, but then it is the others' turn, who wait for poll. */
 static void on_readable(struct bufferevent *bev, void *ctx)
 {
+	const uint64_t end_ns = moves_now_ns() + TURN_NS;
+	const struct timeval at_once = {};
 	struct conn *c = ctx;
-	int more = 1;
+	int more;
 
-	while (more > 0 && !is_clogged(c))
-		more = next_frame(c);
-	if (more >= 0 && is_clogged(c))
+	do
+		more = is_clogged(c) ? 0 : next_frame(c);
+	while (more > 0 && moves_now_ns() < end_ns);
+	if (more < 0)
+		return;
+	if (is_clogged(c))
 		bufferevent_disable(bev, EV_READ);
+	else if (more > 0 && evtimer_add(c->turn, &at_once))
+		conn_refuse(c, "out of memory");
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *ctx)
+{
+	struct conn *c = ctx;
+
+	(void)fd;
+	(void)what;
+	on_readable(c->bev, c);
 }
 
 static void on_written(struct bufferevent *bev, void *ctx)
@@ -313,7 +336,8 @@ static struct conn *conn_new(struct conn_server *server, struct bufferevent *bev
 		goto fail;
 	c->server = server;
 	c->deadline = evtimer_new(server->base, on_deadline, c);
-	if (!c->deadline || evtimer_add(c->deadline, &limit))
+	c->turn = evtimer_new(server->base, on_turn, c);
+	if (!c->deadline || !c->turn || evtimer_add(c->deadline, &limit))
 		goto fail;
 	c->bev = bev;
 	bufferevent_setwatermark(bev, EV_READ, 0, 2 * FRAME_BYTES);
@@ -322,6 +346,8 @@ static struct conn *conn_new(struct conn_server *server, struct bufferevent *bev
 fail:
 	if (c && c->deadline)
 		event_free(c->deadline);
+	if (c && c->turn)
+		event_free(c->turn);
 	if (bev)
 		bufferevent_free(bev);
 	free(c);

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What a host that is let in could do to all the others by sending much."""
+import time
+
+from lab import Failed
+from peer import endpoint, frame, pb
+from stage import case, expect, expect_ok
+
+
+@case("load: a host that sends without end keeps no other one waiting")
+def others_are_served(stage):
+    move = stage.move(stage.service(connections=1000))
+    ask = pb.Request(id=1, old=endpoint(move.old), query=pb.Query())
+    flood, other, worst = stage.connect("A"), stage.peer("B"), 0
+    flood.send(frame(ask.SerializeToString()) * 3000)  # each takes milliseconds
+    for _ in range(5):
+        began = time.monotonic()
+        expect_ok(other.ask(pb.Request(old=endpoint(("10.9.0.3", 5000)), query=pb.Query())))
+        worst = max(worst, time.monotonic() - began)
+    flood.close()
+    if worst > 1:
+        raise Failed(f"another host has waited {worst:.2f} s for its answer")
