@@ -24,6 +24,9 @@
 /* Lines about strangers: so many at once, so many a second. */
 #define STRANGERS_BURST	   20
 #define STRANGERS_A_SECOND 1
+/* And about orders that hosts are refused: each could send thousands. */
+#define REFUSED_BURST	 100
+#define REFUSED_A_SECOND 10
 
 /**
  * struct conn - a connection.
@@ -94,15 +97,31 @@ static void on_deadline(evutil_socket_t fd, short what, void *ctx)
 	conn_refuse(ctx, "no handshake and HELLO in time");
 }
 
-static void log_order(const struct conn *c, const struct message_request *req,
+/* What is left out is counted, and the next line says so. */
+static bool may_log(struct conn *c, const struct message_answer *answer)
+{
+	struct conn_server *server = c->server;
+
+	if (c->local || answer->result == MESSAGE_OK ||
+	    bucket_take(&server->refused, 1, REFUSED_BURST, REFUSED_A_SECOND, moves_now_ns()))
+		return true;
+	server->unlogged++;
+	return false;
+}
+
+static void log_order(struct conn *c, const struct message_request *req,
 		      const struct message_answer *answer)
 {
 	bool asks = req->type == MESSAGE_QUERY || req->type == MESSAGE_STATUS ||
 		    req->type == MESSAGE_LOCAL_STATUS;
 	char old[ENDPOINT_STRLEN] = "", next[ENDPOINT_STRLEN] = "", uuid[MESSAGE_UUID_STRLEN];
 
-	if (asks && answer->result == MESSAGE_OK)
+	if ((asks && answer->result == MESSAGE_OK) || !may_log(c, answer))
 		return;
+	if (c->server->unlogged)
+		agent_log(AGENT_LOG_WARNING, "refused-orders", "not-logged",
+			  AGENT_LOG_NUM(c->server->unlogged), NULL);
+	c->server->unlogged = 0;
 	if (req->old.family)
 		endpoint_format(&req->old, old);
 	if (req->next.family)

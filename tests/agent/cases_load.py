@@ -20,3 +20,20 @@ def others_are_served(stage):
     flood.close()
     if worst > 1:
         raise Failed(f"another host has waited {worst:.2f} s for its answer")
+
+
+@case("load: refused orders do not fill the log, and it says how many it leaves out")
+def log_is_bounded(stage):
+    move, link, mark = stage.move(), stage.connect("B"), stage.agent.mark()
+    order = move.request("abort", reason="x")
+    order.id = 1
+    with stage.unchanged():
+        link.send(frame(order.SerializeToString()) * 1000)
+        for _ in range(1000):
+            expect(link.answer(), "DENIED")
+    link.close()
+    lines = stage.agent.since(mark).count("event=order ")
+    if not 100 <= lines < 300:
+        raise Failed(f"{lines} lines about 1000 refused orders")
+    expect_ok(move.reserve())
+    stage.agent.expect_log(mark, f"event=refused-orders not-logged={1000 - lines}")
