@@ -37,3 +37,21 @@ def log_is_bounded(stage):
         raise Failed(f"{lines} lines about 1000 refused orders")
     expect_ok(move.reserve())
     stage.agent.expect_log(mark, f"event=refused-orders not-logged={1000 - lines}")
+
+
+@case("load: one address cannot use up the room for what is remembered of all OLDs")
+def olds_of_one_address(stage):
+    def reserve(port):
+        return stage.peer("B", 6).ask(pb.Request(
+            uuid=b"u" * 16, epoch=1, old=endpoint(("fd09::3", port)),
+            reserve=pb.Reserve(next=endpoint(("fd09::2", 6000)), max_ms=1)))
+
+    with stage.configured(limits={"moves-a-minute": 1000}):
+        known = 0
+        while known < 300 and reserve(5500 + known).result == pb.OK:
+            known += 1
+        with stage.unchanged():
+            expect(reserve(5500 + known), "LIMIT", "256")
+        if known != 256:
+            raise Failed(f"{known} OLDs of one address")
+        expect_ok(stage.move().reserve())  # another address's
