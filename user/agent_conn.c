@@ -131,7 +131,10 @@ static void log_order(struct conn *c, const struct message_request *req,
 		  message_uuid_text(req->uuid, uuid), "epoch", AGENT_LOG_NUM(req->epoch), "from",
 		  c->name, "peer", c->peer.name, "result", message_result_name(answer->result),
 		  "flows", AGENT_LOG_NUM(answer->flows), "why",
-		  answer->result == MESSAGE_OK ? "" : answer->text, NULL);
+		  answer->result != MESSAGE_OK ? answer->text
+		  : req->type == MESSAGE_ABORT ? req->text
+					       : "",
+		  NULL);
 }
 
 static void say_hello(struct conn *c, const struct message_request *req,
