@@ -414,10 +414,12 @@ static const char *turned_away(struct conn_server *server, const struct tcpmig_e
 
 	if (conf->check_source && !policy_knows_addr(conf->policies, conf->policy_count, from))
 		return "from outside all prefixes of agent.conf";
+	*source = gate_enter(&server->gate, from, moves_now_ns());
+	if (!*source)
+		return "too many connections from there";
 	if (gate_is_full(&server->gate) && oldest)
 		conn_refuse(oldest, "others wait, too");
-	*source = gate_enter(&server->gate, from, moves_now_ns());
-	return *source ? NULL : "too many connections from there";
+	return NULL;
 }
 
 void conn_accept_tls(struct conn_server *server, evutil_socket_t fd, const struct sockaddr *from)
