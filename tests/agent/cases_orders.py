@@ -252,3 +252,10 @@ def no_such_connection(stage):
                       hold=pb.Hold(max_ms=1000))
     stage.expect_refusal(lambda: stage.peer("A").ask(bare), "CONFLICT", "epoch 1", "not reserved")
     expect_ok(move.query())
+
+
+@case("ABORT says in the log why, as text that is only text")
+def abort_says_why(stage):
+    move, mark = stage.move().to("RESERVED"), stage.agent.mark()
+    expect_ok(move.abort(reason='disk full" result=ok'))
+    stage.agent.expect_log(mark, 'why="disk full\\" result=ok"')

@@ -18,6 +18,7 @@ import cases_certs
 import cases_frames
 import cases_killed
 import cases_limits
+import cases_load
 import cases_local
 import cases_orders
 import cases_owner
