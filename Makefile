@@ -10,6 +10,8 @@ PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
 MANDIR     ?= $(PREFIX)/share/man
 DOCDIR     ?= $(PREFIX)/share/doc/tcpmig-bpf
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 COMPDIR    ?= $(PREFIX)/share/bash-completion/completions
 CFLAGS     ?= -O2 -g
 B          ?= build
@@ -76,19 +78,27 @@ check:
 format:
 	$(Q)clang-format -i bpf/*.[ch] user/*.[ch] tests/*/*.[ch]
 
-##install: program, man pages, completion, example (DESTDIR=, PREFIX=)
+UNITS := tcpmig-agent.service tcpmig-attach@.service
+
+##install: program, man pages, completion, example, systemd units (DESTDIR=, PREFIX=)
 install: all
 	install -Dm755 $(B)/tcpmig-bpf $(DESTDIR)$(SBINDIR)/tcpmig-bpf
 	install -Dm644 docs/tcpmig-bpf.8 $(DESTDIR)$(MANDIR)/man8/tcpmig-bpf.8
 	install -Dm644 docs/tcpmig-agent.conf.5 $(DESTDIR)$(MANDIR)/man5/tcpmig-agent.conf.5
 	install -Dm644 docs/agent.conf.example $(DESTDIR)$(DOCDIR)/agent.conf.example
 	install -Dm644 docs/completion/tcpmig-bpf.bash $(DESTDIR)$(COMPDIR)/tcpmig-bpf
+	install -Dm644 scripts/systemd/tcpmig.sysusers $(DESTDIR)$(SYSUSERSDIR)/tcpmig.conf
+	install -d $(DESTDIR)$(UNITDIR)
+	for unit in $(UNITS); do \
+		sed 's|@SBINDIR@|$(SBINDIR)|' scripts/systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit && \
+		chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit; done
 
 ##uninstall: remove what install made
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/tcpmig-bpf $(DESTDIR)$(MANDIR)/man8/tcpmig-bpf.8 \
 		$(DESTDIR)$(MANDIR)/man5/tcpmig-agent.conf.5 $(DESTDIR)$(DOCDIR)/agent.conf.example \
-		$(DESTDIR)$(COMPDIR)/tcpmig-bpf
+		$(DESTDIR)$(COMPDIR)/tcpmig-bpf $(DESTDIR)$(SYSUSERSDIR)/tcpmig.conf \
+		$(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS))
 
 ##clean: remove the build directory
 clean:
@@ -163,12 +173,13 @@ $(B)/datapath.skel.h: $(B)/tests/bench/datapath.bpf.o
 $(B)/tests/bench/datapath: $(B)/datapath.skel.h tests/bpf/packet.c
 $(B)/tests/bench/datapath: HELPERS := tests/bpf/packet.c
 
-# Other code too: programs that are replaced by the same ones would prove less.
+# Other code too: programs that are replaced by the same ones would prove less. What is for tests
+# of an upgrade alone is compiled in a hurry.
 $(B)/tests/other-version:
-	+$(Q)$(MAKE) --no-print-directory all B=$@ VERSION=99.0 \
+	+$(Q)$(MAKE) --no-print-directory all B=$@ VERSION=99.0 CFLAGS=-O0 \
 		BPF_CFLAGS='$(subst -mcpu=v2,-mcpu=v1,$(BPF_CFLAGS))'
 $(B)/tests/other-layout:
-	+$(Q)$(MAKE) --no-print-directory all B=$@ CPPFLAGS='$(CPPFLAGS) -DTCPMIG_LAYOUT=99'
+	+$(Q)$(MAKE) --no-print-directory all B=$@ CFLAGS=-O0 CPPFLAGS='$(CPPFLAGS) -DTCPMIG_LAYOUT=99'
 
 # The messages in another language, by another implementation.
 $(B)/tests/agent/control_pb2.py: user/control.proto

@@ -65,7 +65,7 @@ static int filter(void)
 	int err;
 
 	if (!ctx)
-		return -ENOMEM;
+		return -errno;
 	err = socket_rules(ctx);
 	if (!err)
 		err = seccomp_load(ctx);

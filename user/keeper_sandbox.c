@@ -46,7 +46,7 @@ static int filter(pid_t agent)
 	int err;
 
 	if (!ctx)
-		return -ENOMEM;
+		return -errno;
 	err = seccomp_allow(ctx, files, ARRAY_SIZE(files));
 	if (!err)
 		err = socket_rules(ctx);

@@ -214,10 +214,11 @@ static int begin(scmp_filter_ctx ctx)
 scmp_filter_ctx seccomp_begin(void)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int err = ctx ? begin(ctx) : -ENOMEM;
 
-	if (ctx && begin(ctx)) {
-		seccomp_release(ctx);
-		return NULL;
-	}
-	return ctx;
+	if (!err)
+		return ctx;
+	seccomp_release(ctx);
+	errno = -err;
+	return NULL;
 }

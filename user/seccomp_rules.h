@@ -17,7 +17,8 @@
  * seccomp_begin() - a filter that allows what both processes need: reading, writing, waiting,
  * memory that is not executable, time, random numbers, locks, signals to this process itself.
  * Of bpf(2) only the elements of maps.
- * Return: seccomp_release() it; NULL.
+ * Return: seccomp_release() it; NULL and errno: EOPNOTSUPP, EFAULT: the kernel, or a filter that
+ * is there already, lets us have none.
  */
 scmp_filter_ctx seccomp_begin(void);
 

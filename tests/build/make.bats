@@ -53,6 +53,9 @@ setup_file() {
 	[ -f "$dest/usr/share/man/man5/tcpmig-agent.conf.5" ]
 	[ -f "$dest/usr/share/doc/tcpmig-bpf/agent.conf.example" ]
 	[ -f "$dest/usr/share/bash-completion/completions/tcpmig-bpf" ]
+	[ -f "$dest/usr/lib/sysusers.d/tcpmig.conf" ]
+	grep -qx 'ExecStart=/usr/sbin/tcpmig-bpf agent' "$dest/usr/lib/systemd/system/tcpmig-agent.service"
+	[ -f "$dest/usr/lib/systemd/system/tcpmig-attach@.service" ]
 	make -s B="$SHARED" uninstall DESTDIR="$dest" PREFIX=/usr
 	[ -z "$(find "$dest" -type f)" ]
 }
