@@ -173,12 +173,13 @@ $(B)/datapath.skel.h: $(B)/tests/bench/datapath.bpf.o
 $(B)/tests/bench/datapath: $(B)/datapath.skel.h tests/bpf/packet.c
 $(B)/tests/bench/datapath: HELPERS := tests/bpf/packet.c
 
-# Other code too: programs that are replaced by the same ones would prove less.
+# Other code too: programs that are replaced by the same ones would prove less. What is for tests
+# of an upgrade alone is compiled in a hurry.
 $(B)/tests/other-version:
-	+$(Q)$(MAKE) --no-print-directory all B=$@ VERSION=99.0 \
+	+$(Q)$(MAKE) --no-print-directory all B=$@ VERSION=99.0 CFLAGS=-O0 \
 		BPF_CFLAGS='$(subst -mcpu=v2,-mcpu=v1,$(BPF_CFLAGS))'
 $(B)/tests/other-layout:
-	+$(Q)$(MAKE) --no-print-directory all B=$@ CPPFLAGS='$(CPPFLAGS) -DTCPMIG_LAYOUT=99'
+	+$(Q)$(MAKE) --no-print-directory all B=$@ CFLAGS=-O0 CPPFLAGS='$(CPPFLAGS) -DTCPMIG_LAYOUT=99'
 
 # The messages in another language, by another implementation.
 $(B)/tests/agent/control_pb2.py: user/control.proto

@@ -19,12 +19,18 @@
 
 /* Who does not read the answers is not asked on. */
 #define OUT_MAX (256 * 1024)
+/* So long at a time the requests of one are answered, if others wait: a QUERY takes some ms. */
+#define TURN_NS 1000000
 /* Lines about strangers: so many at once, so many a second. */
 #define STRANGERS_BURST	   20
 #define STRANGERS_A_SECOND 1
+/* And about orders that hosts are refused: each could send thousands. */
+#define REFUSED_BURST	 100
+#define REFUSED_A_SECOND 10
 
 /**
  * struct conn - a connection.
+ * @turn:    there are requests left of its last one
  * @source:  where it counts until it is authenticated; then NULL
  * @checked_s, @checked_generation: when its certificate was good, and by which CA and CRL
  */
@@ -33,6 +39,7 @@ struct conn {
 	struct conn_server *server;
 	struct bufferevent *bev;
 	struct event *deadline;
+	struct event *turn;
 	struct gate_source *source;
 	struct tls_peer peer;
 	struct tcpmig_endpoint from;
@@ -58,6 +65,8 @@ static void conn_close(struct conn *c)
 	gate_leave(&server->gate, c->source);
 	if (c->deadline)
 		event_free(c->deadline);
+	if (c->turn)
+		event_free(c->turn);
 	if (c->bev)
 		bufferevent_free(c->bev);
 	tls_peer_free(&c->peer);
@@ -88,15 +97,31 @@ static void on_deadline(evutil_socket_t fd, short what, void *ctx)
 	conn_refuse(ctx, "no handshake and HELLO in time");
 }
 
-static void log_order(const struct conn *c, const struct message_request *req,
+/* What is left out is counted, and the next line says so. */
+static bool may_log(struct conn *c, const struct message_answer *answer)
+{
+	struct conn_server *server = c->server;
+
+	if (c->local || answer->result == MESSAGE_OK ||
+	    bucket_take(&server->refused, 1, REFUSED_BURST, REFUSED_A_SECOND, moves_now_ns()))
+		return true;
+	server->unlogged++;
+	return false;
+}
+
+static void log_order(struct conn *c, const struct message_request *req,
 		      const struct message_answer *answer)
 {
 	bool asks = req->type == MESSAGE_QUERY || req->type == MESSAGE_STATUS ||
 		    req->type == MESSAGE_LOCAL_STATUS;
 	char old[ENDPOINT_STRLEN] = "", next[ENDPOINT_STRLEN] = "", uuid[MESSAGE_UUID_STRLEN];
 
-	if (asks && answer->result == MESSAGE_OK)
+	if ((asks && answer->result == MESSAGE_OK) || !may_log(c, answer))
 		return;
+	if (c->server->unlogged)
+		agent_log(AGENT_LOG_WARNING, "refused-orders", "not-logged",
+			  AGENT_LOG_NUM(c->server->unlogged), NULL);
+	c->server->unlogged = 0;
 	if (req->old.family)
 		endpoint_format(&req->old, old);
 	if (req->next.family)
@@ -106,7 +131,10 @@ static void log_order(const struct conn *c, const struct message_request *req,
 		  message_uuid_text(req->uuid, uuid), "epoch", AGENT_LOG_NUM(req->epoch), "from",
 		  c->name, "peer", c->peer.name, "result", message_result_name(answer->result),
 		  "flows", AGENT_LOG_NUM(answer->flows), "why",
-		  answer->result == MESSAGE_OK ? "" : answer->text, NULL);
+		  answer->result != MESSAGE_OK ? answer->text
+		  : req->type == MESSAGE_ABORT ? req->text
+					       : "",
+		  NULL);
 }
 
 static void say_hello(struct conn *c, const struct message_request *req,
@@ -216,15 +244,32 @@ static bool is_clogged(struct conn *c)
 	return c->closing || evbuffer_get_length(bufferevent_get_output(c->bev)) > OUT_MAX;
 }
 
+/* As many as there are, but then it is the others' turn, who wait for poll. */
 static void on_readable(struct bufferevent *bev, void *ctx)
 {
+	const uint64_t end_ns = moves_now_ns() + TURN_NS;
+	const struct timeval at_once = {};
 	struct conn *c = ctx;
-	int more = 1;
+	int more;
 
-	while (more > 0 && !is_clogged(c))
-		more = next_frame(c);
-	if (more >= 0 && is_clogged(c))
+	do
+		more = is_clogged(c) ? 0 : next_frame(c);
+	while (more > 0 && moves_now_ns() < end_ns);
+	if (more < 0)
+		return;
+	if (is_clogged(c))
 		bufferevent_disable(bev, EV_READ);
+	else if (more > 0 && evtimer_add(c->turn, &at_once))
+		conn_refuse(c, "out of memory");
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *ctx)
+{
+	struct conn *c = ctx;
+
+	(void)fd;
+	(void)what;
+	on_readable(c->bev, c);
 }
 
 static void on_written(struct bufferevent *bev, void *ctx)
@@ -313,7 +358,8 @@ static struct conn *conn_new(struct conn_server *server, struct bufferevent *bev
 		goto fail;
 	c->server = server;
 	c->deadline = evtimer_new(server->base, on_deadline, c);
-	if (!c->deadline || evtimer_add(c->deadline, &limit))
+	c->turn = evtimer_new(server->base, on_turn, c);
+	if (!c->deadline || !c->turn || evtimer_add(c->deadline, &limit))
 		goto fail;
 	c->bev = bev;
 	bufferevent_setwatermark(bev, EV_READ, 0, 2 * FRAME_BYTES);
@@ -322,6 +368,8 @@ static struct conn *conn_new(struct conn_server *server, struct bufferevent *bev
 fail:
 	if (c && c->deadline)
 		event_free(c->deadline);
+	if (c && c->turn)
+		event_free(c->turn);
 	if (bev)
 		bufferevent_free(bev);
 	free(c);
@@ -366,10 +414,12 @@ static const char *turned_away(struct conn_server *server, const struct tcpmig_e
 
 	if (conf->check_source && !policy_knows_addr(conf->policies, conf->policy_count, from))
 		return "from outside all prefixes of agent.conf";
+	*source = gate_enter(&server->gate, from, moves_now_ns());
+	if (!*source)
+		return "too many connections from there";
 	if (gate_is_full(&server->gate) && oldest)
 		conn_refuse(oldest, "others wait, too");
-	*source = gate_enter(&server->gate, from, moves_now_ns());
-	return *source ? NULL : "too many connections from there";
+	return NULL;
 }
 
 void conn_accept_tls(struct conn_server *server, evutil_socket_t fd, const struct sockaddr *from)

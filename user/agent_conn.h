@@ -36,7 +36,9 @@ struct conn_server {
 	unsigned int generation;
 	struct agent_moves moves;
 	struct gate gate;
-	struct bucket quiet; /* of log lines about strangers */
+	struct bucket quiet;   /* of log lines about strangers */
+	struct bucket refused; /* of log lines about orders that were refused */
+	unsigned int unlogged; /* of those, since the last line about an order */
 	struct conn_list waiting;
 	struct conn_list served;
 	unsigned int served_count;

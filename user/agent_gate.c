@@ -14,7 +14,7 @@ _Static_assert(sizeof(((struct gate *)0)->sources) / sizeof(struct gate_source) 
 
 bool gate_is_full(const struct gate *gate)
 {
-	return gate->inside >= GATE_MAX;
+	return gate->inside > GATE_MAX;
 }
 
 struct gate_source *gate_enter(struct gate *gate, const struct tcpmig_endpoint *from,
@@ -22,7 +22,7 @@ struct gate_source *gate_enter(struct gate *gate, const struct tcpmig_endpoint *
 {
 	struct gate_source *source = source_of(gate, from);
 
-	if (gate_is_full(gate) || source->inside >= GATE_SOURCE_MAX ||
+	if (source->inside >= GATE_SOURCE_MAX ||
 	    !bucket_take(&source->bucket, 1, GATE_BURST, GATE_A_SECOND, now_ns))
 		return NULL;
 	gate->inside++;

@@ -28,14 +28,14 @@ struct gate {
 };
 
 /**
- * gate_enter() - may a connection from @from begin a handshake?
+ * gate_enter() - may a connection from @from begin a handshake, as far as its source goes?
  * @now_ns: CLOCK_BOOTTIME
  * Return: where it counts until gate_leave(); NULL: no.
  */
 struct gate_source *gate_enter(struct gate *gate, const struct tcpmig_endpoint *from,
 			       uint64_t now_ns);
 
-/** gate_is_full() - must another leave first? */
+/** gate_is_full() - after gate_enter(): must another leave for it? */
 bool gate_is_full(const struct gate *gate);
 
 /** gate_leave() - it is authenticated, or closed. Harmless on NULL. */

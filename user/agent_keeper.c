@@ -305,6 +305,10 @@ static int run_agent(struct agent_start *start, int line,
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	tables_policy_close(&start->policy);
 	err = netlink_keep_open();
+	if (!err) {
+		why = "open some maps for reading only";
+		err = tables_narrow(&start->tables, start->pins.fd);
+	}
 	if (!err)
 		err = sandbox_enter(start->conf.user, &why);
 	if (err) {

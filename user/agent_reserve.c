@@ -12,6 +12,8 @@
 #define RESERVE_MAX_MS (10 * 60 * 1000)
 /* So far an epoch may leap: agents have seen different numbers of moves. */
 #define EPOCH_LEAP (1ULL << 32)
+/* OLDs are remembered for ever: one host must not use up the room that all have. */
+#define OLDS_OF_ADDR_MAX (STORE_OLDS_MAX / 16)
 
 static size_t moves_of_peer(const struct job *o)
 {
@@ -66,6 +68,12 @@ static void check_begin(struct job *o)
 				    "%zu migrations of this certificate are under way; expected at "
 				    "most %u (moves of agent.conf)",
 				    moves_of_peer(o), limits->moves);
+	if (!store_find(o->m->store, &o->req->old) &&
+	    store_olds_at(o->m->store, &o->req->old) >= OLDS_OF_ADDR_MAX)
+		return agent_refuse(o->answer, MESSAGE_LIMIT,
+				    "ports of this address have moved before: expected at most %d "
+				    "different ones",
+				    OLDS_OF_ADDR_MAX);
 	why = limiter_begin(o->m->limiter, limits, o->peer->tls->key_sha256, moves_now_ns());
 	if (why)
 		agent_refuse(o->answer, MESSAGE_LIMIT, "%s", why);

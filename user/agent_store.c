@@ -144,6 +144,15 @@ const struct store_record *store_find(const struct agent_store *store,
 	return slot ? &slot->record : NULL;
 }
 
+size_t store_olds_at(const struct agent_store *store, const struct tcpmig_endpoint *old)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < store->count; i++)
+		count += endpoint_same_addr(&store->slots[i].record.old, old);
+	return count;
+}
+
 static int write_place(int fd, size_t index, const struct slot *slot, bool durable)
 {
 	union place p = {};

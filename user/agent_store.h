@@ -53,6 +53,9 @@ void store_close(struct agent_store *store);
 const struct store_record *store_find(const struct agent_store *store,
 				      const struct tcpmig_endpoint *old);
 
+/** store_olds_at() - how many OLDs with the address of @old are known. */
+size_t store_olds_at(const struct agent_store *store, const struct tcpmig_endpoint *old);
+
 /**
  * store_put() - the new record of its OLD.
  * @durable: wait until it is on the disk; else it survives the agent, but not the host, whose

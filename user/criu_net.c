@@ -205,8 +205,12 @@ int criu_net_agents(struct criu_net *n)
 		const struct move_record *move = &n->file.moves[i];
 
 		for (size_t k = 0; k < move->agent_count; k++) {
-			if (!move_agents_add(&n->agents, i, &move->agents[k]))
+			struct move_agent *agent = move_agents_add(&n->agents, i,
+								   &move->agents[k].at);
+
+			if (!agent)
 				return log_errno(ENOMEM, "criu-hook");
+			agent->epoch = move->agents[k].epoch;
 		}
 	}
 	return 0;

@@ -38,24 +38,34 @@ static int add_agents(struct criu_net *n, size_t i)
 		   : 0;
 }
 
-/* Later than anything that an agent has seen. */
+/*
+ * Later than anything that the agent has seen. Each has its own: what one of them says, whoever it
+ * is, must not make the others refuse.
+ */
 static int set_epochs(struct criu_net *n)
 {
-	for (size_t i = 0; i < n->agents.count; i++) {
-		const struct move_agent *agent = &n->agents.list[i];
-		struct move_record *move = &n->file.moves[agent->move];
+	char at[ENDPOINT_STRLEN];
 
-		if (agent->skipped || !agent->answer.has_move)
-			continue;
-		if (agent->answer.move.epoch >= INT64_MAX)
-			return log_error("the epoch that an agent knows is too high");
-		if (agent->answer.move.epoch > move->epoch)
-			move->epoch = agent->answer.move.epoch;
+	for (size_t i = 0; i < n->agents.count; i++) {
+		struct move_agent *agent = &n->agents.list[i];
+
+		agent->epoch = agent->answer.has_move ? agent->answer.move.epoch : 0;
+		if (!agent->skipped && agent->epoch >= INT64_MAX) {
+			agent->err = -ERANGE;
+			snprintf(agent->why, sizeof(agent->why),
+				 "%s: the epoch that it knows is too high",
+				 endpoint_format(&agent->at, at));
+		}
+		agent->epoch++;
 	}
+	return criu_net_judge(n, NOTHING_DONE);
+}
+
+static int set_uuids(struct criu_net *n)
+{
 	for (size_t i = 0; i < n->file.count; i++) {
 		struct move_record *move = &n->file.moves[i];
 
-		move->epoch++;
 		if (getrandom(move->uuid, sizeof(move->uuid), 0) != sizeof(move->uuid))
 			return log_errno(errno, "criu-hook: no random numbers");
 		move->uuid[6] = (move->uuid[6] & 0x0f) | 0x40; /* RFC 9562: version 4 */
@@ -151,7 +161,8 @@ static int write_file(struct criu_net *n)
 			move->agents = calloc(n->agents.count, sizeof(*move->agents));
 		if (!move->agents)
 			return log_errno(ENOMEM, "criu-hook");
-		move->agents[move->agent_count++] = agent->at;
+		move->agents[move->agent_count++] = (struct move_file_agent){ agent->at,
+									      agent->epoch };
 	}
 	err = move_file_write(n->dir_fd, &n->file);
 	return err ? log_errno(err, "'" MOVE_FILE "': cannot write it") : 0;
@@ -238,6 +249,8 @@ int criu_net_pre_dump(struct criu_net *n)
 		status = criu_net_order(n, MESSAGE_QUERY, NOTHING_DONE);
 	if (!status)
 		status = set_epochs(n);
+	if (!status)
+		status = set_uuids(n);
 	if (status)
 		return status;
 	status = reserve(n);

@@ -87,7 +87,7 @@ static void request_of(const struct move_agents *a, const struct move_agent *age
 	};
 	if (type != MESSAGE_QUERY) {
 		memcpy(req->uuid, move->uuid, sizeof(req->uuid));
-		req->epoch = move->epoch;
+		req->epoch = agent->epoch;
 	}
 	if (type == MESSAGE_ABORT)
 		snprintf(req->text, sizeof(req->text), "%s", a->reason ?: "");

@@ -14,6 +14,7 @@
 /**
  * struct move_agent - an agent, in one of the migrations.
  * @move:    which of @file
+ * @epoch:   of the migration there: agents have seen different numbers of moves
  * @clients: ends of the connections that it shall confirm; owned
  * @skipped: takes no part
  * @begun:   RESERVE has reached it, or may have
@@ -25,6 +26,7 @@
 struct move_agent {
 	size_t move;
 	struct tcpmig_endpoint at;
+	uint64_t epoch;
 	struct tcpmig_endpoint *clients;
 	size_t client_count;
 	struct tcpmig_endpoint *missing;

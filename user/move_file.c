@@ -27,6 +27,15 @@ static struct json_object *json_endpoint(const struct tcpmig_endpoint *ep)
 	return json_object_new_string(endpoint_format(ep, text));
 }
 
+static struct json_object *json_agent(const struct move_file_agent *agent)
+{
+	struct json_object *json = json_object_new_object();
+
+	json_object_object_add(json, "at", json_endpoint(&agent->at));
+	json_object_object_add(json, "epoch", json_object_new_uint64(agent->epoch));
+	return json;
+}
+
 static struct json_object *json_record(const struct move_record *move)
 {
 	struct json_object *json = json_object_new_object();
@@ -34,10 +43,9 @@ static struct json_object *json_record(const struct move_record *move)
 	char uuid[MESSAGE_UUID_STRLEN];
 
 	for (size_t i = 0; i < move->agent_count; i++)
-		json_object_array_add(agents, json_endpoint(&move->agents[i]));
+		json_object_array_add(agents, json_agent(&move->agents[i]));
 	json_object_object_add(json, "uuid",
 			       json_object_new_string(message_uuid_text(move->uuid, uuid)));
-	json_object_object_add(json, "epoch", json_object_new_uint64(move->epoch));
 	json_object_object_add(json, "old", json_endpoint(&move->old));
 	json_object_object_add(json, "cur", json_endpoint(&move->cur));
 	json_object_object_add(json, "new", json_endpoint(&move->next));
@@ -154,22 +162,27 @@ static bool get_number(struct json_object *json, const char *key, uint64_t max, 
 	return *value <= max;
 }
 
-static bool is_endpoint(struct json_object *json, struct tcpmig_endpoint *ep)
-{
-	return json_object_is_type(json, json_type_string) &&
-	       !endpoint_parse(json_object_get_string(json), ep) && !endpoint_check_routable(ep);
-}
-
 static bool get_endpoint(struct json_object *json, const char *key, struct tcpmig_endpoint *ep)
 {
 	struct json_object *found;
 
-	return json_object_object_get_ex(json, key, &found) && is_endpoint(found, ep);
+	return get(json, key, json_type_string, &found) &&
+	       !endpoint_parse(json_object_get_string(found), ep) && !endpoint_check_routable(ep);
+}
+
+static const char *read_agent(struct json_object *json, struct move_file_agent *agent)
+{
+	if (!json_object_is_type(json, json_type_object) || !get_endpoint(json, "at", &agent->at))
+		return "agents: expected ADDR:PORT for at";
+	if (!get_number(json, "epoch", INT64_MAX, &agent->epoch))
+		return "agents: expected a positive number for epoch";
+	return NULL;
 }
 
 static const char *read_agents(struct json_object *json, struct move_record *move)
 {
 	struct json_object *agents;
+	const char *wrong = NULL;
 	size_t count;
 
 	if (!get(json, "agents", json_type_array, &agents))
@@ -180,12 +193,10 @@ static const char *read_agents(struct json_object *json, struct move_record *mov
 	move->agents = calloc(count ?: 1, sizeof(*move->agents));
 	if (!move->agents)
 		return "no memory";
-	for (; move->agent_count < count; move->agent_count++) {
-		if (!is_endpoint(json_object_array_get_idx(agents, move->agent_count),
-				 &move->agents[move->agent_count]))
-			return "agents: expected ADDR:PORT";
-	}
-	return NULL;
+	for (; !wrong && move->agent_count < count; move->agent_count++)
+		wrong = read_agent(json_object_array_get_idx(agents, move->agent_count),
+				   &move->agents[move->agent_count]);
+	return wrong;
 }
 
 static const char *read_record(struct json_object *json, struct move_record *move)
@@ -195,8 +206,6 @@ static const char *read_record(struct json_object *json, struct move_record *mov
 	if (!get(json, "uuid", json_type_string, &uuid) ||
 	    !message_uuid_parse(json_object_get_string(uuid), move->uuid))
 		return "uuid: expected one";
-	if (!get_number(json, "epoch", INT64_MAX, &move->epoch))
-		return "epoch: expected a positive number";
 	if (!get_endpoint(json, "old", &move->old) || !get_endpoint(json, "cur", &move->cur) ||
 	    !get_endpoint(json, "new", &move->next))
 		return "old, cur, new: expected ADDR:PORT";

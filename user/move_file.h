@@ -16,14 +16,19 @@
 #define MOVE_FILE_MOVES	   16
 #define MOVE_FILE_UUID_LEN 16
 
+/** struct move_file_agent - one that takes part, and the epoch of the migration there. */
+struct move_file_agent {
+	struct tcpmig_endpoint at;
+	uint64_t epoch;
+};
+
 /** struct move_record - one migration; @agents is allocated. */
 struct move_record {
 	uint8_t uuid[MOVE_FILE_UUID_LEN];
-	uint64_t epoch;
 	struct tcpmig_endpoint old;
 	struct tcpmig_endpoint cur;
 	struct tcpmig_endpoint next;
-	struct tcpmig_endpoint *agents;
+	struct move_file_agent *agents;
 	size_t agent_count;
 };
 

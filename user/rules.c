@@ -214,15 +214,16 @@ int rules_reserve(struct tables *t, const struct tcpmig_endpoint *old,
 		return err;
 	if (!fresh && state_now(rule) != TCPMIG_ACTIVE)
 		return -EBUSY;
-	set_deadline(rule, max_ms);
-	rule->flags |= TCPMIG_RULE_RESERVED;
 	err = rule_flows_add(t, rule, flows);
 	if (!err)
 		err = next_prepare(t, rule, next, outcome);
-	if (!err && fresh)
+	if (err)
+		return fresh ? rule_abandon(t, rule, err) : err;
+	set_deadline(rule, max_ms);
+	rule->flags |= TCPMIG_RULE_RESERVED;
+	if (fresh)
 		rule_set_state(t, rule, 0, TCPMIG_ACTIVE);
-	if (!err)
-		err = rule_publish(t, rule);
+	err = rule_publish(t, rule);
 	return err && fresh ? rule_abandon(t, rule, err) : err;
 }
 

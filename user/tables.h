@@ -37,6 +37,13 @@ int tables_open(struct tables *t, int dir_fd);
  */
 int tables_of_object(struct tables *t, struct bpf_object *obj);
 
+/**
+ * tables_narrow() - from here on what an agent has no business to write can only be read:
+ * what is attached (detach believes it), counters, events.
+ * Return: 0 or -errno; then what was not narrowed is as before.
+ */
+int tables_narrow(struct tables *t, int dir_fd);
+
 /** tables_close() - harmless on a zeroed or closed one. */
 void tables_close(struct tables *t);
 

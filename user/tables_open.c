@@ -34,6 +34,25 @@ int tables_get_pinned(int dir_fd, const char *name)
 	return bpf_obj_get(path);
 }
 
+int tables_narrow(struct tables *t, int dir_fd)
+{
+	static const int read_only[] = { IFACES, COUNTERS, EVENTS };
+	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = BPF_F_RDONLY);
+	char path[64];
+	int fd;
+
+	for (size_t i = 0; i < ARRAY_SIZE(read_only); i++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd,
+			 map_names[read_only[i]]);
+		fd = bpf_obj_get_opts(path, &opts);
+		if (fd < 0)
+			return -errno;
+		close(t->fd[read_only[i]]);
+		t->fd[read_only[i]] = fd;
+	}
+	return 0;
+}
+
 static int map_shared(struct tables *t)
 {
 	const int prot = PROT_READ | PROT_WRITE;

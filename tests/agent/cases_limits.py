@@ -45,7 +45,7 @@ def ipv6(stage):
 def next_is_client(stage):
     move = stage.move()
     stage.expect_refusal(lambda: move.reserve(next_at=("10.9.0.1", 6000)), "INVALID",
-                         "10.9.0.1:6000")
+                         "10.9.0.1:6000: an address of the client itself")
 
 
 @case("invalid: NEXT is the owner")

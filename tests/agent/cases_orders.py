@@ -235,14 +235,14 @@ def abort_after_commit(stage):
     expect_ok(move.abort("B"))
 
 
-@case("nothing may begin with the OLD that another migration leads to")
-def owner_of_next(stage):
-    move = stage.move().to("COMMITTED")
+@case("denied: the former owner, with the new address as if that were OLD")
+def new_address_as_old(stage):
+    service = stage.service()
+    move = stage.move(service, next_at=("10.9.0.3", service.old[1])).to("COMMITTED")
     move.finish()
     again = move.following("C")
-    again.old = move.next  # as if it were an OLD of its own
-    again.cur_host = "A"
-    stage.expect_refusal(again.reserve, "DENIED", text_of(move.next))
+    again.old = move.next
+    stage.expect_refusal(lambda: again.reserve("A"), "DENIED", "10.9.0.2", text_of(move.next))
 
 
 @case("an order about nothing: OLD of a host that nobody is connected to")
@@ -252,3 +252,10 @@ def no_such_connection(stage):
                       hold=pb.Hold(max_ms=1000))
     stage.expect_refusal(lambda: stage.peer("A").ask(bare), "CONFLICT", "epoch 1", "not reserved")
     expect_ok(move.query())
+
+
+@case("ABORT says in the log why, as text that is only text")
+def abort_says_why(stage):
+    move, mark = stage.move().to("RESERVED"), stage.agent.mark()
+    expect_ok(move.abort(reason='disk full" result=ok'))
+    stage.agent.expect_log(mark, 'why="disk full\\" result=ok"')

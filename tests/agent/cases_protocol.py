@@ -179,12 +179,18 @@ def room(stage):
         raise Failed(f"{after} flows, but the table has another number")
 
 
-@case("RESERVE again adds the flows that have come since")
+@case("a connection that has come after RESERVE is moved, too")
 def reserve_more(stage):
     move = stage.move()
     is_like(expect_ok(move.reserve()), flows=1)
     move.service.connect(1)
     is_like(expect_ok(move.reserve()), flows=2, missing_count=0)
+    expect_ok(move.consent())
+    expect_ok(move.hold())
+    expect_ok(move.arm())
+    expect_ok(move.commit())
+    move.finish()
+    move.service.echo()
 
 
 @case("two migrations of different OLDs at once, A->B and B->A")

@@ -2,12 +2,13 @@
 """What comes before the first message: TLS as it must not be, silence, and too many at once."""
 import contextlib
 import os
+import signal
 import socket
 import ssl
 import subprocess
 import time
 
-from lab import AGENT_PORT, Failed, child_of
+from lab import AGENT_PORT, Failed, child_of, wait_for
 from peer import Closed, Link, Peer, dial, endpoint, frame, pb
 from stage import MORE_NET, OUTSIDE_NET, case, expect, expect_ok
 
@@ -127,12 +128,11 @@ def ticket_server(stage):
             certs.path("agent.crt"), "-key", certs.path("agent.key"), "-early_data", "-quiet",
             "-no_anti_replay"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL) as server:
+        child = wait_for("openssl s_server", lambda: child_of(server.pid))
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):
-                os.kill(child_of(server.pid), 15)
-            server.stdin.close()
+            os.kill(child, signal.SIGTERM)
             server.wait(5)
 
 

@@ -58,7 +58,7 @@ def moment(seconds):
 
 
 class Certs:
-    """A folder: NAME.crt and NAME.key of each, ca.crt, ca.crl."""
+    """A folder: NAME.crt and NAME.key of each, ca.crt, ca.crl; all.crl for the agent."""
 
     def __init__(self, folder):
         self.dir = folder
@@ -68,7 +68,7 @@ class Certs:
         self.issue("agent", "agent", "10.9.0.1", "fd09::1")
         for number, host in enumerate("ABC", 2):
             self.issue(host, "host", f"10.9.0.{number}", f"fd09::{number}")
-        self.signers = {"ca"}
+        self.foreign = []
         self.signer("ca", "ca.crt", "ca.key")
         self.signer("sub", "sub.crt", "sub.key")
 
@@ -106,6 +106,14 @@ class Certs:
             "-extensions", "ca", "-keyout", self.path(f"{name}.key"),
             "-out", self.path(f"{name}.crt"))
         self.signer(name, f"{name}.crt", f"{name}.key")
+        run("openssl", "ca", "-gencrl", "-config", self.path(f"{name}.conf"), "-crldays", 2,
+            "-out", self.path(f"{name}.crl"))
+        self.foreign.append(name)
+
+    def write_crls(self):
+        """With those of foreign CAs: that theirs are missing is not to be why they are refused."""
+        self.path("all.crl").write_text("".join(
+            self.path(f"{name}.crl").read_text() for name in ["ca"] + self.foreign))
 
     def request(self, name, leaf):
         kind, _, value = leaf.key.partition(":")

@@ -6,7 +6,6 @@ A host of its own making talks to the agent, so as no program of ours would. Eve
 leave maps, list and memory of the agent as they were (state.py). PATTERN: only cases whose name has
 one of these words."""
 import inspect
-import os
 import re
 import signal
 import sys
@@ -19,6 +18,7 @@ import cases_certs
 import cases_frames
 import cases_killed
 import cases_limits
+import cases_load
 import cases_local
 import cases_orders
 import cases_owner
@@ -98,32 +98,37 @@ def wanted(words):
             if not words or any(re.search(word, entry[0]) for word in words)]
 
 
+def run_all(stage, cases):
+    """Those that wait begin first; those that restart the agent come when they have ended."""
+    runner = Runner(stage)
+    waiting = [entry for entry in cases if inspect.isgeneratorfunction(entry[1])]
+    for name, function, _ in waiting:
+        runner.step(name, function(stage), stage.agent.mark())
+    for late in (False, True):
+        for name, function, _ in (entry for entry in cases
+                                  if entry[2] == late and entry not in waiting):
+            runner.run(name, function)
+            runner.resume()
+        runner.resume(until_none=True)
+    return runner.failed
+
+
 def main():
     cases = wanted([word for word in sys.argv[1:] if word != "-v"])
     print(f"1..{len(cases)}", flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # not without the end of the lab
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="tcpmig-deny.") as folder:
-        os.chmod(folder, 0o755)  # the agent's user goes there in vain anyway
-        try:
-            stage = Stage(folder)
+    lab = Lab()
+    try:
+        with tempfile.TemporaryDirectory(prefix="tcpmig-deny.") as folder:
+            stage = Stage(folder, lab)
             stage.set_up()
-            runner = Runner(stage)
-            slow = [entry for entry in cases if inspect.isgeneratorfunction(entry[1])]
-            for name, function, _ in slow:
-                runner.step(name, function(stage), stage.agent.mark())
-            for name, function, _ in (entry for entry in cases
-                                      if not entry[2] and entry not in slow):
-                runner.run(name, function)
-                runner.resume()
-            runner.resume(until_none=True)
-            for name, function, _ in (entry for entry in cases if entry[2]):
-                runner.run(name, function)
+            failed = run_all(stage, cases)
             stage.tear_down()
-        finally:
-            Lab.down()
+    finally:
+        lab.down()
     print(f"# {time.monotonic() - began:.1f} s")
-    return runner.failed > 0
+    return failed > 0
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def enter(netns):
 
 
 def child_of(pid):
-    """The only one; 0: none (any more)."""
+    """The only one; 0: none (yet, or any more), which is no PID to send a signal to."""
     with contextlib.suppress(OSError):
         children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return int(children[0]) if children else 0
@@ -100,7 +100,7 @@ def child_of(pid):
 
 
 class Lab:
-    """Hosts by name, as attributes too. End it with down()."""
+    """Its hosts, by name. End it with down()."""
 
     def __init__(self):
         run(TOP / "scripts/lab", "-n", NAME, "up", *HOSTS)
@@ -138,6 +138,8 @@ class Agent:
             raise Failed(f"the agent does not start: {self.since(mark)}")
         self.keeper = child_of(self.entered.pid)
         self.pid = child_of(self.keeper)
+        if not self.keeper or not self.pid:
+            raise Failed("the agent is ready, but not there")
 
     def ended(self):
         return self.entered is None or self.entered.poll() is not None
@@ -196,7 +198,7 @@ class Agent:
 
 def conf_text(certs, folder, policy, limits=None, agent=None):
     """agent.conf. policy: a dictionary for each [move] section."""
-    head = {"user": "nobody", "ca": certs.path("ca.crt"), "crl": certs.path("ca.crl"),
+    head = {"user": "nobody", "ca": certs.path("ca.crt"), "crl": certs.path("all.crl"),
             "cert": certs.path("agent.crt"), "key": certs.path("agent.key"),
             "state": folder / "state", **(agent or {})}
     caps = {"flows": 100000, "moves": 256, "moves-a-minute": 60000, "hold-s": 30,

@@ -9,7 +9,7 @@ import pathlib
 import peer as net
 from certs import Certs
 from flows import Service
-from lab import Agent, Failed, Lab, conf_text
+from lab import Agent, Failed, conf_text
 from peer import Closed, Local, Peer, pb
 from state import Watcher
 
@@ -35,10 +35,10 @@ def case(name, late=False):
 class Stage:
     """One for all cases."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, lab):
         self.folder = pathlib.Path(folder)
-        self.lab = Lab()
-        self.client = self.lab.client
+        self.lab = lab
+        self.client = lab.client
         self.certs = Certs(self.folder / "pki")
         self.agent = None
         self.watcher = None
@@ -73,6 +73,7 @@ class Stage:
             self.agent.stop()
 
     def conf(self, **but):
+        self.certs.write_crls()
         return conf_text(self.certs, self.folder, but.pop("policy", POLICY), **but)
 
     @contextlib.contextmanager

@@ -28,6 +28,7 @@
 
 static struct datapath *skel;
 static struct tables tables;
+static struct tables_policy policy;
 
 /* A family's addresses: A and B lead to each other, nobody knows @other. */
 struct family {
@@ -153,7 +154,7 @@ static void measure_spread(size_t flows, const struct test_packet *p_out,
 }
 
 /* A flow that a gateway forwards is looked up for each packet that leaves. IPv4. */
-static void measure_forwarded(void)
+static void measure_forwarded(const char *suffix)
 {
 	struct tcpmig_endpoint client, a = parse("10.9.0.2:5000"), b = parse("10.9.0.3:6000");
 	double empty[ROUNDS], out[ROUNDS];
@@ -165,9 +166,33 @@ static void measure_forwarded(void)
 		empty[i] = run(skel->progs.bench_empty, &p_out, -1);
 		out[i] = run(skel->progs.bench_egress, &p_out, TCPMIG_R_OUT_REWRITTEN);
 	}
-	printf("redirect_out_ns.forwarded %.1f\n", median(out, ROUNDS) - median(empty, ROUNDS));
+	printf("redirect_out_ns.forwarded%s %.1f\n", suffix,
+	       median(out, ROUNDS) - median(empty, ROUNDS));
 	rules_release(&tables, &a);
 	rules_release(&tables, &b);
+}
+
+static struct tcpmig_prefix net_of(const struct tcpmig_endpoint *ep, int bits)
+{
+	struct tcpmig_prefix p = { .bits = bits, .family = ep->family, .port_max = 65535 };
+
+	for (int bit = 0; bit < bits; bit++)
+		p.addr[bit / 8] |= ep->addr[bit / 8] & 0x80 >> bit % 8;
+	return p;
+}
+
+/* What matches is the last of as many entries as there can be. */
+static void set_policy(const struct tcpmig_endpoint *a, const struct tcpmig_endpoint *other)
+{
+	struct tcpmig_policies list = { .generation = 1, .count = TCPMIG_POLICIES_MAX };
+	int err;
+
+	for (__u32 i = 0; i < list.count - 1; i++)
+		list.list[i].old = net_of(other, 128);
+	list.list[list.count - 1] = (struct tcpmig_policy){ net_of(a, 124), net_of(a, 124) };
+	err = tables_set_policy(&policy, &list);
+	if (err)
+		fail("policy", err);
 }
 
 static void measure(size_t flows, const struct family *f)
@@ -180,10 +205,21 @@ static void measure(size_t flows, const struct family *f)
 	packet_build(&p_out, TCP_DATA, &client, &a);
 	packet_build(&p_in, TCP_DATA, &b, &client);
 	measure_one(flows, f, &p_miss, &p_out, &p_in);
-	if (a.family == TCPMIG_AF_INET)
+	if (!*f->suffix)
 		measure_spread(flows, &p_out, &p_in);
 	rules_release(&tables, &a);
 	rules_release(&tables, &b);
+}
+
+/* What is remembered is not asked about again; what a gateway forwards is, each time. IPv4. */
+static void measure_with_policy(const struct family *f)
+{
+	struct family with = { ".policy", f->a, f->b, f->other };
+	struct tcpmig_endpoint a = parse(f->a), other = parse(f->other);
+
+	set_policy(&a, &other);
+	measure(1, &with);
+	measure_forwarded(with.suffix);
 }
 
 static double now_us(void)
@@ -233,7 +269,8 @@ int main(int argc, char **argv)
 	/* A million flows to A, and as many to B. */
 	bpf_map__set_max_entries(skel->maps.tcpmig_flows, 2 * FLOWS_MAX);
 	bpf_map__set_max_entries(skel->maps.tcpmig_wires, 2 * FLOWS_MAX);
-	if (datapath__load(skel) || tables_of_object(&tables, skel->obj))
+	if (datapath__load(skel) || tables_of_object(&tables, skel->obj) ||
+	    tables_policy_of_object(&policy, skel->obj))
 		return 1;
 	for (int i = 1; i < argc; i++) {
 		size_t flows = strtoul(argv[i], NULL, 10);
@@ -246,7 +283,9 @@ int main(int argc, char **argv)
 		measure(flows, &families[1]);
 		measure_flip(flows);
 	}
-	measure_forwarded();
+	measure_forwarded("");
+	measure_with_policy(&families[0]);
+	tables_policy_close(&policy);
 	tables_close(&tables);
 	datapath__destroy(skel);
 	return 0;

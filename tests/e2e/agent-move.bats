@@ -136,6 +136,7 @@ no_rules() { [ "$(json "d['rules']")" = "[]" ]; }
 	dump_and_wait
 	[ "$(agent_moves "(m['state'], m['consented'], m['committed'])")" = \
 		"[('held', False, True), ('held', False, True)]" ]
+	client "$T" list 2>/dev/null | grep -qE "^$OLD4 +$OLD4 +$NEW4 +held +no +yes +[0-9]+ +[0-9a-f-]{36}$"
 	hook_at pre-restore "export TCPMIG_TLS=$MOVE_TLS/stranger"
 	run move_restore B
 	[ "$status" = 1 ]
@@ -337,4 +338,67 @@ no_rules() { [ "$(json "d['rules']")" = "[]" ]; }
 	[ "$(json "[(r['old'], r['new'], r['state'], r['epoch']) for r in d['rules']]")" = "$before" ]
 	talked
 	both_ok 1
+}
+
+# raise FILE: the epochs in the state of an agent that is not running, to 2^40.
+raise() {
+	python3 - "$1" <<-'END'
+		import struct, sys, zlib
+		with open(sys.argv[1], "r+b") as file:
+		    data = bytearray(file.read())
+		    for at in range(0, len(data) - 511, 512):
+		        if not any(data[at:at + 4]):
+		            continue
+		        data[at + 32:at + 40] = struct.pack("=Q", 2 ** 40)  # behind head and UUID
+		        data[at + 4:at + 8] = struct.pack("=I", zlib.crc32(data[at + 8:at + 512]))
+		    file.seek(0)
+		    file.write(data)
+	END
+}
+
+# agent_at_c: another client's agent, on C.
+agent_at_c() {
+	lab exec C "$T" agent --config "$OUT/c.conf" >"$OUT/c.log" 2>&1 3>&- &
+	C_JOB=$!
+	wait_for 5 "the agent of C" grep -q event=ready "$OUT/c.log" || { cat "$OUT/c.log" && false; }
+	C_AGENT=$(lab exec C pgrep -o -f 'tcpmig-bpf agent')
+}
+end_at_c() {
+	lab exec C kill "$C_AGENT"
+	wait "$C_JOB"
+}
+
+@test "one agent that has seen a far higher epoch than the others is no reason to refuse" {
+	local old=10.9.0.2:5900
+	MOVE_OLD=("$old") MOVE_CUR=("$old") MOVE_NEW=(10.9.0.3:6900)
+	"$T" pki issue --dir "$BATS_FILE_TMPDIR/pki" --role agent --ip 10.9.0.4 --out "$OUT/c"
+	sed "s,^cert.*,cert = $OUT/c.crt,; s,^key.*,key = $OUT/c.key,; s,^state.*,state = $OUT/state," \
+		"$BATS_FILE_TMPDIR/agent.conf" >"$OUT/c.conf"
+	lab exec C "$T" attach eth0
+	agent_at_c
+	lab spawn A python3 -c 'import socket; s = socket.create_server(("10.9.0.2", 5900))
+while True: s.accept()[0].detach()' >/dev/null
+	for host in client C; do
+		lab spawn $host python3 -c 'import socket, time
+while True:
+    try: s = socket.create_connection(("10.9.0.2", 5900)); break
+    except OSError: time.sleep(0.05)
+time.sleep(1000)' >/dev/null
+	done
+	wait_for 5 "both" eval '[ "$(lab exec A ss -Htn sport = :5900 | wc -l)" = 2 ]'
+	MOVE_IMAGES=$(lab shared)/$BATS_TEST_NUMBER
+	lab exec A mkdir "$MOVE_IMAGES"
+	stage A pre-dump
+	client "$T" release "$old"
+	lab exec C "$T" release "$old"
+	end_at_c
+	raise "$OUT/state/agent.state"
+	agent_at_c
+	stage A pre-dump
+	[ "$(json "[r['state'] for r in d['rules']]")" = "['held']" ]
+	grep -o 'type=hold.*epoch=[0-9]*' "$OUT/c.log" | grep -q "epoch=$((2 ** 40 + 1))$"
+	client "$T" release "$old"
+	lab exec C "$T" release "$old"
+	end_at_c
+	lab exec C "$T" detach --all
 }

@@ -349,6 +349,16 @@ static int kill_agent(void)
 	return result(kill(world.agent, SIGURG));
 }
 
+/* What detach believes, and the keeper looks at. */
+static int change_interfaces(void)
+{
+	struct tcpmig_iface iface = { .name = "none", .mode = TCPMIG_ATTACH_TCX };
+	const __u32 none = 0x7fffffff;
+	int err = tables_set_iface(&world.tables, none, &iface);
+
+	return err ?: tables_del_iface(&world.tables, none);
+}
+
 /* Allowed. */
 
 static int change_flows(void)
@@ -540,7 +550,7 @@ static const struct attempt {
 	IN_NONE(kill_group), IN_NONE(type_into_terminal), IN_NONE(ask_bytes_readable),
 	IN_NONE(be_dumpable), IN_NONE(load_module), IN_NONE(map_executable),
 	IN_NONE(make_executable), IN_NONE(raise_limit), IN_NONE(own_signals_of_file),
-	IN_KEEPER(set_neighbour), IN_KEEPER(kill_agent),
+	IN_KEEPER(set_neighbour), IN_KEEPER(kill_agent), IN_KEEPER(change_interfaces),
 	IN_BOTH(change_flows), IN_BOTH(read_all_flows), IN_BOTH(use_counters), IN_BOTH(send_event),
 	IN_BOTH(look_up_sockets), IN_BOTH(look_up_route), IN_BOTH(talk_after_failure),
 	IN_AGENT(accept_connection), IN_BOTH(keep_state), IN_BOTH(run_event_loop),
@@ -630,6 +640,8 @@ static int run_child(const struct attempt *attempt, enum mode mode, const char *
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return 98;
 	err = netlink_keep_open();
+	if (!err && mode == AGENT)
+		err = tables_narrow(&world.tables, world.pins.fd);
 	if (!err)
 		err = confine(mode, user, &why);
 	if (err) {

@@ -89,7 +89,7 @@ static void more_certificates_than_accounts(void **state)
 static void the_gate_counts_all_and_each(void **state)
 {
 	static struct gate gate;
-	struct gate_source *of[GATE_MAX], *first;
+	struct gate_source *of[GATE_MAX], *last;
 	struct tcpmig_endpoint ep;
 	int inside = 0;
 
@@ -103,13 +103,17 @@ static void the_gate_counts_all_and_each(void **state)
 		of[inside] = gate_enter(&gate, &ep, SECOND);
 		inside += !!of[inside];
 	}
-	assert_true(gate_is_full(&gate));
-	ep.addr[15] = 200;
+	assert_false(gate_is_full(&gate));
+	/* one too many: for the first, not for one that its own source keeps out */
+	ep.addr[15] = 2;
 	assert_null(gate_enter(&gate, &ep, SECOND));
+	assert_false(gate_is_full(&gate));
+	ep.addr[15] = 200;
+	assert_non_null(last = gate_enter(&gate, &ep, SECOND));
+	assert_true(gate_is_full(&gate));
 	gate_leave(&gate, of[0]);
 	assert_false(gate_is_full(&gate));
-	assert_non_null(first = gate_enter(&gate, &ep, SECOND));
-	gate_leave(&gate, first);
+	gate_leave(&gate, last);
 	for (int i = 1; i < inside; i++)
 		gate_leave(&gate, of[i]);
 	assert_int_equal(gate.inside, 0);

@@ -33,27 +33,27 @@ static void fill(struct move_file *file)
 	*file = (struct move_file){ .committed = true, .hold_ms = 30000, .count = 2 };
 	for (size_t i = 0; i < 2; i++) {
 		memset(file->moves[i].uuid, 0x11 * (i + 1), MOVE_FILE_UUID_LEN);
-		file->moves[i].epoch = i ? INT64_MAX : 1;
 		file->moves[i].old = ep(i ? "[fd09::2]:5000" : "10.9.0.2:5000");
 		file->moves[i].cur = ep(i ? "[fd09::2]:5000" : "10.9.0.4:5000");
 		file->moves[i].next = ep(i ? "[fd09::3]:6000" : "10.9.0.3:6000");
 	}
 	file->moves[0].agents = calloc(2, sizeof(*file->moves[0].agents));
-	file->moves[0].agents[0] = ep("10.9.0.1:7170");
-	file->moves[0].agents[1] = ep("10.9.0.7:7170");
+	file->moves[0].agents[0] = (struct move_file_agent){ ep("10.9.0.1:7170"), 1 };
+	file->moves[0].agents[1] = (struct move_file_agent){ ep("10.9.0.7:7170"), INT64_MAX };
 	file->moves[0].agent_count = 2;
 }
 
 static void same(const struct move_record *a, const struct move_record *b)
 {
 	assert_memory_equal(a->uuid, b->uuid, MOVE_FILE_UUID_LEN);
-	assert_int_equal(a->epoch, b->epoch);
 	assert_true(endpoint_same(&a->old, &b->old));
 	assert_true(endpoint_same(&a->cur, &b->cur));
 	assert_true(endpoint_same(&a->next, &b->next));
 	assert_int_equal(a->agent_count, b->agent_count);
-	for (size_t i = 0; i < a->agent_count; i++)
-		assert_true(endpoint_same(&a->agents[i], &b->agents[i]));
+	for (size_t i = 0; i < a->agent_count; i++) {
+		assert_true(endpoint_same(&a->agents[i].at, &b->agents[i].at));
+		assert_int_equal(a->agents[i].epoch, b->agents[i].epoch);
+	}
 }
 
 static void what_is_written_is_read(void **state)
@@ -84,10 +84,11 @@ static void what_is_written_is_read(void **state)
 	move_file_free(&written);
 }
 
-#define MOVE                                                                                 \
-	"{\"uuid\":\"11111111-1111-1111-1111-111111111111\",\"epoch\":1,\"old\":\"10.9.0.2:" \
-	"5000\","                                                                            \
-	"\"cur\":\"10.9.0.2:5000\",\"new\":\"10.9.0.3:6000\",\"agents\":[\"10.9.0.1:7170\"]}"
+#define MOVE                                                                                  \
+	"{\"uuid\":\"11111111-1111-1111-1111-111111111111\",\"old\":\"10.9.0.2:"              \
+	"5000\","                                                                             \
+	"\"cur\":\"10.9.0.2:5000\",\"new\":\"10.9.0.3:6000\",\"agents\":[{\"at\":\"10.9.0.1:" \
+	"7170\",\"epoch\":1}]}"
 #define GOOD "{\"version\":1,\"committed\":true,\"gone\":false,\"hold_ms\":1,\"moves\":[" MOVE "]}"
 
 /* Each is GOOD with @from replaced. */
@@ -107,14 +108,16 @@ static const struct {
 	{ "[" MOVE "]", "{}", "moves: expected a list" },
 	{ MOVE, "7", "uuid: expected one" },
 	{ "11111111-", "1111111-", "uuid: expected one" },
-	{ "\"epoch\":1", "\"epoch\":-1", "epoch: expected a positive number" },
-	{ "\"epoch\":1", "\"epoch\":99999999999999999999", "epoch: expected a positive number" },
+	{ "\"epoch\":1", "\"epoch\":-1", "agents: expected a positive number for epoch" },
+	{ "\"epoch\":1", "\"epoch\":99999999999999999999",
+	  "agents: expected a positive number for epoch" },
 	{ "\"old\":\"10.9.0.2:5000\"", "\"old\":\"10.9.0.2\"",
 	  "old, cur, new: expected ADDR:PORT" },
 	{ "10.9.0.3:6000", "127.0.0.1:6000", "old, cur, new: expected ADDR:PORT" },
 	{ "10.9.0.3:6000", "[fd09::3]:6000", "old, cur, new: IPv4 and IPv6 do not mix" },
-	{ "[\"10.9.0.1:7170\"]", "7", "agents: expected a list" },
-	{ "\"10.9.0.1:7170\"", "null", "agents: expected ADDR:PORT" },
+	{ "[{\"at\":\"10.9.0.1:7170\",\"epoch\":1}]", "7", "agents: expected a list" },
+	{ "{\"at\":\"10.9.0.1:7170\",\"epoch\":1}", "7", "agents: expected ADDR:PORT for at" },
+	{ "\"10.9.0.1:7170\"", "null", "agents: expected ADDR:PORT for at" },
 };
 
 static void put(const char *text)
