@@ -40,7 +40,7 @@ setup_file() {
 	run rebuilt vmlinux.h
 	[[ $output == *BPF* ]]
 	run rebuilt user/criu_images.proto
-	[[ $output == *PROTO* && $output == *images.o* ]]
+	[[ $output == *PROTO* && $output == *files_img.o* ]]
 	run rebuilt VERSION
 	[[ $output == *main.o* ]]
 }

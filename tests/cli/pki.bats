@@ -228,7 +228,7 @@ print(len(json.load(sys.stdin)["revoked"]))')" = 5 ]
 	for days in 0 -1 1x 36501 99999999999999999999; do
 		fails 2 "'$days': expected whole days, 1..36500, for --days" issue --dir "$CA" --ip 10.9.0.2 --days "$days"
 	done
-	for net in 10.8.0.0 10.8.0.0/ 10.8.0.0/33 10.8.0.1/16 fd08::/129 ::ffff:10.0.0.0/104 x/8; do
+	for net in 10.8.0.0/ 10.8.0.0/33 10.8.0.1/16 fd08::/129 ::ffff:10.0.0.0/104 x/8; do
 		fails 2 "'$net': " issue --dir "$CA" --sub-ca east --net "$net"
 	done
 	for name in ca East a/b ../x '' -x; do

@@ -368,6 +368,8 @@ end_at_c() {
 	wait "$C_JOB"
 }
 
+both_connected() { [ "$(lab exec A ss -Htn sport = :5900 | wc -l)" = 2 ]; }
+
 @test "one agent that has seen a far higher epoch than the others is no reason to refuse" {
 	local old=10.9.0.2:5900
 	MOVE_OLD=("$old") MOVE_CUR=("$old") MOVE_NEW=(10.9.0.3:6900)
@@ -385,7 +387,7 @@ while True:
     except OSError: time.sleep(0.05)
 time.sleep(1000)' >/dev/null
 	done
-	wait_for 5 "both" eval '[ "$(lab exec A ss -Htn sport = :5900 | wc -l)" = 2 ]'
+	wait_for 5 "both" both_connected
 	MOVE_IMAGES=$(lab shared)/$BATS_TEST_NUMBER
 	lab exec A mkdir "$MOVE_IMAGES"
 	stage A pre-dump

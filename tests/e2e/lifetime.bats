@@ -219,15 +219,15 @@ watching() { client pgrep -f "$T watch" >/dev/null; }
 	[ "$(client ls "$DEFAULT_PINS")" = others ]
 	client rmdir "$DEFAULT_PINS/others" "$DEFAULT_PINS"
 	client "$T" --pin-dir /sys/fs/bpf attach eth0
-	client timeout 20 "$T" watch --pin-dir /sys/fs/bpf >"$BATS_TEST_TMPDIR/text" 2>&1 3>&- &
+	client timeout 20 "$T" watch --pin-dir /sys/fs/bpf >"$BATS_TEST_TMPDIR/again" 2>&1 3>&- &
 	watcher=$!
-	wait_for 3 "the heading" grep -q '^TIME' "$BATS_TEST_TMPDIR/text"
+	wait_for 3 "the heading" grep -q '^TIME' "$BATS_TEST_TMPDIR/again"
 	client pkill -STOP -x tcpmig-bpf
 	client "$T" --pin-dir /sys/fs/bpf detach --all
 	client "$T" --pin-dir /sys/fs/bpf attach eth0
 	client pkill -CONT -x tcpmig-bpf
 	wait $watcher
-	grep -q "nothing is attached any more" "$BATS_TEST_TMPDIR/text"
+	grep -q "nothing is attached any more" "$BATS_TEST_TMPDIR/again"
 	client "$T" --pin-dir /sys/fs/bpf detach --all
 	run ! client sh -c 'ls /sys/fs/bpf | grep -v "[.]debug$"'
 }
