@@ -292,7 +292,7 @@ static int keep(struct keeper *k)
 static int run_agent(struct agent_start *start, int line,
 		     int (*agent)(struct agent_start *start, int keeper_fd))
 {
-	const char *why = "open the netlink sockets";
+	const char *why = "open the netlink sockets, and a map to read only";
 	sigset_t none;
 	int err;
 
@@ -305,6 +305,8 @@ static int run_agent(struct agent_start *start, int line,
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	tables_policy_close(&start->policy);
 	err = netlink_keep_open();
+	if (!err) /* root's detach does as it says */
+		err = tables_keep_ifaces(&start->tables, start->pins.fd);
 	if (!err)
 		err = sandbox_enter(start->conf.user, &why);
 	if (err) {

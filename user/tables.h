@@ -24,6 +24,12 @@ struct tables {
 };
 
 /**
+ * tables_keep_ifaces() - from here on @t can read what attach did, but not change it.
+ * Return: 0 or -errno.
+ */
+int tables_keep_ifaces(struct tables *t, int dir_fd);
+
+/**
  * tables_open() - open the maps that attach pinned.
  * @t:      to fill; tables_close() it
  * @dir_fd: open pin directory
