@@ -292,7 +292,7 @@ static int keep(struct keeper *k)
 static int run_agent(struct agent_start *start, int line,
 		     int (*agent)(struct agent_start *start, int keeper_fd))
 {
-	const char *why = "open the netlink sockets";
+	const char *why = "open the netlink sockets, and a map to read only";
 	sigset_t none;
 	int err;
 

@@ -100,6 +100,12 @@ static void check_state(struct job *o, unsigned int allowed, const char *expecte
 			     message_type_name(o->req->type), message_state_name(state), expected);
 }
 
+static void check_held(struct job *o)
+{
+	check_state(o, 1 << MESSAGE_HELD | 1 << MESSAGE_ARMED | 1 << MESSAGE_IN_DOUBT,
+		    "held or armed");
+}
+
 static void check_consent(struct job *o)
 {
 	if (!o->move->record.consented)
@@ -142,8 +148,7 @@ static void do_arm(struct job *o)
 	struct rules_flows here;
 	int err;
 
-	check_state(o, 1 << MESSAGE_HELD | 1 << MESSAGE_ARMED | 1 << MESSAGE_IN_DOUBT,
-		    "held or armed");
+	check_held(o);
 	if (!job_refused(o))
 		check_consent(o);
 	if (!job_refused(o))
@@ -156,7 +161,9 @@ static void do_arm(struct job *o)
 	err = agent_flows_confirm(o->m, &req->old, &req->flows, false, &here, o->answer);
 	if (err)
 		return agent_refuse_errno(o->answer, err, "arm");
-	job_check_flows(o, here.count > o->move->flows ? here.count : o->move->flows);
+	check_held(o); /* it may have ended while we looked: what has left must not be held again */
+	if (!job_refused(o))
+		job_check_flows(o, here.count > o->move->flows ? here.count : o->move->flows);
 	if (!job_refused(o))
 		pay(o, req->max_ms);
 	if (!job_refused(o)) {
@@ -172,8 +179,7 @@ static void do_commit(struct job *o)
 {
 	int err;
 
-	check_state(o, 1 << MESSAGE_HELD | 1 << MESSAGE_ARMED | 1 << MESSAGE_IN_DOUBT,
-		    "held or armed");
+	check_held(o);
 	if (job_refused(o) || o->move->record.committed)
 		return;
 	o->move->record.committed = true;

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -211,10 +212,21 @@ static long bio_ctrl(BIO *bio, int command, long number, void *data)
 	return command == BIO_CTRL_FLUSH; /* nothing is kept back */
 }
 
+static int bio_type;
+
+static void get_bio_type(void)
+{
+	bio_type = BIO_get_new_index() | BIO_TYPE_SOURCE_SINK;
+}
+
+/* OpenSSL has some hundred types for a process: one for all connections, whose threads ask. */
 BIO_METHOD *control_bio_method(void)
 {
-	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK,
-					  "control socket");
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	BIO_METHOD *method;
+
+	pthread_once(&once, get_bio_type);
+	method = BIO_meth_new(bio_type, "control socket");
 
 	if (method && (BIO_meth_set_write(method, bio_write) != 1 ||
 		       BIO_meth_set_read(method, bio_read) != 1 ||

@@ -26,25 +26,27 @@ _Static_assert(ARRAY_SIZE(map_names) == ARRAY_SIZE(((struct tables *)0)->fd), "o
 #define META_BYTES  sizeof(struct tcpmig_meta)
 
 /* bpf_obj_get() takes paths only; the directory is open, so it cannot change under us. */
-int tables_get_pinned(int dir_fd, const char *name)
+static int get_pinned(int dir_fd, const char *name, __u32 flags)
 {
+	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = flags);
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, name);
-	return bpf_obj_get(path);
+	return bpf_obj_get_opts(path, &opts);
+}
+
+int tables_get_pinned(int dir_fd, const char *name)
+{
+	return get_pinned(dir_fd, name, 0);
 }
 
 int tables_narrow(struct tables *t, int dir_fd)
 {
 	static const int read_only[] = { IFACES, COUNTERS, EVENTS };
-	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = BPF_F_RDONLY);
-	char path[64];
-	int fd;
 
 	for (size_t i = 0; i < ARRAY_SIZE(read_only); i++) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd,
-			 map_names[read_only[i]]);
-		fd = bpf_obj_get_opts(path, &opts);
+		int fd = get_pinned(dir_fd, map_names[read_only[i]], BPF_F_RDONLY);
+
 		if (fd < 0)
 			return -errno;
 		close(t->fd[read_only[i]]);

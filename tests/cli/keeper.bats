@@ -135,16 +135,26 @@ print(*struct.unpack("<II", bytes(int(b, 16) for b in v[:8])))'
 		map_is_in "$KEEPER" $map
 		run ! map_is_in "$AGENT" $map
 	done
+	[ "$(access_to "$AGENT" ifaces)" = 0 ] # O_RDONLY: root's detach does as it says
+	[ "$(access_to "$AGENT" flows)" = 2 ]
 	run client sh -c "ls -l /proc/$AGENT/fd /proc/$KEEPER/fd"
 	[[ $output == *agent.state* ]]
 	[[ ! $output =~ agent\.(key|crt)|/conf ]]
 	[ "$(client ss -Hltnp 'sport = :7170' | grep -o 'pid=[0-9]*')" = "pid=$AGENT" ]
 	[ "$(client ss -Hlxp "src = $SOCKET" | grep -o 'pid=[0-9]*')" = "pid=$AGENT" ]
 }
+map_id() {
+	client bpftool -j map show pinned "$DEFAULT_PINS/tcpmig_$1" |
+		python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])'
+}
+# access_to PID MAP: the access mode of its descriptors of that map.
+access_to() {
+	client sh -c "grep -lx 'map_id:[[:space:]]*$(map_id "$2")' /proc/$1/fdinfo/* |
+		xargs sed -n 's/^flags:.*\(.\)\$/\1/p'" | sort -u
+}
 map_is_in() {
 	local id
-	id=$(client bpftool -j map show pinned "$DEFAULT_PINS/tcpmig_$2" |
-		python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')
+	id=$(map_id "$2")
 	[ "$(client sh -c "cat /proc/$1/fdinfo/*" | grep -cx "map_id:[[:space:]]*$id")" -gt 0 ]
 }
 
