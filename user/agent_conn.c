@@ -17,8 +17,12 @@
 #include "endpoint.h"
 #include "policy.h"
 
-/* Who does not read the answers is not asked on. */
+/*
+ * Who does not read the answers is not asked on, and who sends on all the same is closed. Reading
+ * is never switched off for a while: libevent 2.1 then forgets what OpenSSL has read already.
+ */
 #define OUT_MAX (256 * 1024)
+#define IN_MAX	(1024 * 1024)
 /* So long at a time the requests of one are answered, if others wait: a QUERY takes some ms. */
 #define TURN_NS 1000000
 /* Lines about strangers: so many at once, so many a second. */
@@ -220,6 +224,8 @@ static int next_frame(struct conn *c)
 	const char *why;
 	int payload;
 
+	if (!c->authenticated && !c->local)
+		return 0;
 	if (evbuffer_copyout(in, head, sizeof(head)) < (ev_ssize_t)sizeof(head))
 		return 0;
 	payload = frame_payload(head);
@@ -257,8 +263,8 @@ static void on_readable(struct bufferevent *bev, void *ctx)
 	while (more > 0 && moves_now_ns() < end_ns);
 	if (more < 0)
 		return;
-	if (is_clogged(c))
-		bufferevent_disable(bev, EV_READ);
+	if (evbuffer_get_length(bufferevent_get_input(bev)) > IN_MAX)
+		conn_refuse(c, "too many requests before their answers");
 	else if (more > 0 && evtimer_add(c->turn, &at_once))
 		conn_refuse(c, "out of memory");
 }
@@ -278,10 +284,7 @@ static void on_written(struct bufferevent *bev, void *ctx)
 
 	if (c->closing)
 		return conn_close(c);
-	if (!(bufferevent_get_enabled(bev) & EV_READ)) {
-		bufferevent_enable(bev, EV_READ);
-		on_readable(bev, c);
-	}
+	on_readable(bev, c);
 }
 
 static void serve(struct conn *c)
@@ -362,7 +365,6 @@ static struct conn *conn_new(struct conn_server *server, struct bufferevent *bev
 	if (!c->deadline || !c->turn || evtimer_add(c->deadline, &limit))
 		goto fail;
 	c->bev = bev;
-	bufferevent_setwatermark(bev, EV_READ, 0, 2 * FRAME_BYTES);
 	bufferevent_setcb(bev, on_readable, on_written, on_event, c);
 	return c;
 fail:
