@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Echo server: echo.py ADDR PORT. "abort" is answered, but what follows it is not read: the
-kernel ends such a connection with RST. After "later" it says "the rest" six seconds after
+kernel ends such a connection with RST. After "later" it says "the rest" three seconds after
 the client's FIN."""
 import socket
 import sys
@@ -17,7 +17,7 @@ def serve(connection):
             connection.sendall(data)
             if data == b"later":
                 assert connection.recv(1) == b""
-                time.sleep(6)
+                time.sleep(3)
                 connection.sendall(b"the rest")
                 return
             if data == b"abort":
