@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Echo server: echo.py ADDR PORT. "abort" is answered, but what follows it is not read: the
-kernel ends such a connection with RST. After "later" it says "the rest" three seconds after
-the client's FIN."""
+kernel ends such a connection with RST. After "later" and the client's FIN it says "the rest" when
+another connection has said "now"."""
 import socket
 import sys
 import threading
-import time
+
+
+now = threading.Event()
 
 
 def serve(connection):
@@ -17,9 +19,11 @@ def serve(connection):
             connection.sendall(data)
             if data == b"later":
                 assert connection.recv(1) == b""
-                time.sleep(3)
+                now.wait()
                 connection.sendall(b"the rest")
                 return
+            if data == b"now":
+                now.set()
             if data == b"abort":
                 connection.recv(1, socket.MSG_PEEK)
                 return

@@ -63,6 +63,7 @@ flows_are() { [ "$(states)" = "$1" ]; }
 	done
 	wait_for 3 "both to come in" came_in
 	[ "$(counter flow_over)" = 0 ]
+	lab exec B bash -c 'printf now >/dev/tcp/10.9.0.3/6000'
 	wait $half
 	[ "$(cat "$BATS_TEST_TMPDIR/half")" = "the rest" ]
 	wait_for 3 "the end" flows_are "['over']"

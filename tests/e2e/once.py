@@ -32,6 +32,7 @@ def talk(how, addr):
         return connection
     if how == "half":
         ask(connection, b"later")
+        connection.settimeout(15)
         connection.shutdown(socket.SHUT_WR)
         print(connection.recv(64).decode())
         assert connection.recv(1) == b""
