@@ -130,7 +130,8 @@ static int add_need(struct needs *needs, const struct rules_view *rule)
 		return 0;
 	need->barred = false;
 	need->yields &= rule->established_only;
-	need->held &= rule->state == TCPMIG_HELD && endpoint_same(&rule->cur, &rule->old);
+	need->held &= (rule->state == TCPMIG_HELD || rule->reserved) &&
+		      endpoint_same(&rule->cur, &rule->old);
 	return 0;
 }
 

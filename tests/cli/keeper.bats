@@ -378,6 +378,20 @@ neighbour() { client ip neigh show "$1" dev eth0 | grep -q 'PERMANENT proto 124'
 	run ! neighbour 10.9.0.200
 }
 
+@test "neighbour entries: none for a dead OLD of which a move is only reserved" {
+	client "$T" redirect 10.9.0.78:5000 10.9.0.2:5000
+	client ip neigh del 10.9.0.78 dev eth0
+	start reserve
+	[ "$(json "[(r['old'], r['state']) for r in d['rules'] if r['old'] == '10.9.0.77:5000']")" = \
+		"[('10.9.0.77:5000', 'reserved')]" ]
+	client ip neigh del 10.9.0.78 dev eth0 2>/dev/null || : # list has put it back
+	wait_for 5 "a look at the neighbours" neighbour 10.9.0.78
+	run ! neighbour 10.9.0.77
+	client kill -TERM "$KEEPER"
+	ended 0
+	client "$T" release 10.9.0.78:5000
+}
+
 @test "an agent that floods its keeper, or sends it something else, stops no order" {
 	for mode in flood garbage; do
 		client "$T" redirect 10.9.0.77:5000 10.9.0.2:5000

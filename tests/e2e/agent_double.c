@@ -3,7 +3,7 @@
  * The start, the keeper and the sandbox of the agent, as they are, around an agent that serves
  * nobody: it says what its keeper wants to hear, or not.
  *
- *	agent_double PIN_DIR CONF [deaf|forbidden|rules|flood|silent|garbage]
+ *	agent_double PIN_DIR CONF [deaf|forbidden|rules|reserve|flood|silent|garbage]
  */
 #include <errno.h>
 #include <poll.h>
@@ -16,7 +16,9 @@
 #include "agent_keeper.h"
 #include "agent_log.h"
 #include "agent_start.h"
+#include "endpoint.h"
 #include "log.h"
+#include "rules.h"
 
 #define ALIVE_GAP_MS 100
 
@@ -48,7 +50,7 @@ static void misbehave(int line)
 {
 	if (is_mode("forbidden"))
 		execl("/bin/true", "true", NULL);
-	if (is_mode("rules"))
+	if (is_mode("rules") || is_mode("reserve"))
 		keeper_tell(line, KEEPER_RULES);
 	while (is_mode("flood") && !keeper_tell(line, KEEPER_RULES))
 		;
@@ -57,11 +59,26 @@ static void misbehave(int line)
 		send(line, "\xff and more that nobody reads", 30, MSG_NOSIGNAL);
 }
 
+/* As RESERVE does, of an OLD where nobody is. */
+static int reserve(struct agent_start *start)
+{
+	struct rules_flows none = {};
+	struct rules_outcome outcome;
+	struct tcpmig_endpoint old;
+	struct tcpmig_owner next = {};
+
+	endpoint_parse("10.9.0.77:5000", &old);
+	endpoint_parse("10.9.0.2:5000", &next.peer);
+	return rules_reserve(&start->tables, &old, &next, 60000, &none, &outcome);
+}
+
 static int agent_double(struct agent_start *start, int line)
 {
 	struct keeper_files files;
 	int order = -EAGAIN;
 
+	if (is_mode("reserve") && reserve(start))
+		return 1;
 	keeper_tell(line, KEEPER_READY);
 	while (order == -EAGAIN || order >= 0) {
 		struct pollfd fd = { .fd = line, .events = POLLIN };
