@@ -47,9 +47,18 @@ static void claim_fields(const struct message_request *req)
 	CLAIM(message_text_is_valid(req->text));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* There is one way to write it: what was read. */
+static bool message_request_encodes_as(const struct message_request *req, const uint8_t *data,
+				       size_t size)
 {
 	static uint8_t frame[FRAME_BYTES];
+
+	return message_request_encode(req, frame) == (int)size + FRAME_HEAD_BYTES &&
+	       frame_payload(frame) == (int)size && !memcmp(frame + FRAME_HEAD_BYTES, data, size);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
 	struct message_request req;
 	const char *why = NULL;
 	int err = message_request_decode(&req, data, size, &why);
@@ -61,9 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CLAIM((unsigned int)req.type < MESSAGE_TYPES_COUNT);
 		claim_fields(&req);
 		claim_flows(&req);
-		CLAIM(message_request_encode(&req, frame) == (int)size + FRAME_HEAD_BYTES);
-		CLAIM(frame_payload(frame) == (int)size);
-		CLAIM(!memcmp(frame + FRAME_HEAD_BYTES, data, size));
+		CLAIM(message_request_encodes_as(&req, data, size));
 	}
 	message_request_free(&req);
 	return 0;
