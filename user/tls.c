@@ -137,86 +137,65 @@ static bool at_end(void)
 	return true;
 }
 
-/* Hands each certificate, then NULL, to @take, which owns nothing of it. */
-static bool each_cert(BIO *bio, const char *what, bool (*take)(void *ctx, X509 *cert), void *ctx,
-		      char *why)
+/* What take_*() has done with the next object of a PEM file. */
+enum taken { TAKEN_NONE, TAKEN_ONE, TAKEN_REFUSED };
+
+/* All that is in the file of @what, one after the other, is put into @ctx. */
+static bool take_all(int fd, const char *what, const char *object,
+		     enum taken (*take)(BIO *bio, void *ctx), void *ctx, char *why)
 {
-	X509 *cert;
+	BIO *bio = read_all(fd, what, why);
+	enum taken taken = TAKEN_ONE;
 	int count = 0;
-	bool ok = true;
-
-	ERR_clear_error();
-	while (ok && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
-		ok = take(ctx, cert);
-		X509_free(cert);
-		count++;
-	}
-	if (ok && at_end()) {
-		if (count)
-			return true;
-		snprintf(why, TLS_WHY_LEN, "the %s file holds no certificate (PEM)", what);
-		return false;
-	}
-	snprintf(why, TLS_WHY_LEN, "the %s file: its certificate number %d cannot be used: %s",
-		 what, ok ? count + 1 : count, last_reason());
-	return false;
-}
-
-static bool take_ca(void *store, X509 *cert)
-{
-	return X509_STORE_add_cert(store, cert) == 1;
-}
-
-static bool load_ca(X509_STORE *store, int fd, char *why)
-{
-	BIO *bio = read_all(fd, "CA", why);
-	bool ok = bio && each_cert(bio, "CA", take_ca, store, why);
-
-	BIO_free(bio);
-	return ok;
-}
-
-static bool load_crls(X509_STORE *store, int fd, char *why)
-{
-	BIO *bio = read_all(fd, "CRL", why);
-	X509_CRL *crl;
-	int count = 0;
-	bool ok = bio;
 
 	if (!bio)
 		return false;
 	ERR_clear_error();
-	while (ok && (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL))) {
-		ok = X509_STORE_add_crl(store, crl) == 1;
-		X509_CRL_free(crl);
-		count++;
+	while (taken == TAKEN_ONE) {
+		taken = take(bio, ctx);
+		count += taken != TAKEN_NONE;
 	}
 	BIO_free(bio);
-	if (ok && at_end() && count)
-		return true;
-	if (!ERR_peek_last_error())
-		snprintf(why, TLS_WHY_LEN, "the CRL file holds no CRL (PEM)");
-	else
-		snprintf(why, TLS_WHY_LEN, "the CRL file: its CRL number %d cannot be used: %s",
-			 ok ? count + 1 : count, last_reason());
+	if (taken == TAKEN_NONE && at_end()) {
+		if (count)
+			return true;
+		snprintf(why, TLS_WHY_LEN, "the %s file holds no %s (PEM)", what, object);
+		return false;
+	}
+	snprintf(why, TLS_WHY_LEN, "the %s file: its %s number %d cannot be used: %s", what, object,
+		 taken == TAKEN_NONE ? count + 1 : count, last_reason());
 	return false;
 }
 
-/* The first is ours, the others are sent with it. */
-static bool take_own(void *ctx, X509 *cert)
+static enum taken take_ca(BIO *bio, void *store)
 {
-	if (!SSL_CTX_get0_certificate(ctx))
-		return SSL_CTX_use_certificate(ctx, cert) == 1;
-	return SSL_CTX_add1_chain_cert(ctx, cert) == 1;
+	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	bool ok = cert && X509_STORE_add_cert(store, cert) == 1;
+
+	X509_free(cert);
+	return !cert ? TAKEN_NONE : ok ? TAKEN_ONE : TAKEN_REFUSED;
 }
 
-static bool load_cert(SSL_CTX *ctx, int fd, char *why)
+static enum taken take_crl(BIO *bio, void *store)
 {
-	BIO *bio = read_all(fd, "certificate", why);
-	bool ok = bio && each_cert(bio, "certificate", take_own, ctx, why);
+	X509_CRL *crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
+	bool ok = crl && X509_STORE_add_crl(store, crl) == 1;
 
-	BIO_free(bio);
-	return ok;
+	X509_CRL_free(crl);
+	return !crl ? TAKEN_NONE : ok ? TAKEN_ONE : TAKEN_REFUSED;
+}
+
+/* The first is ours, the others are sent with it. */
+static enum taken take_own(BIO *bio, void *ctx)
+{
+	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	bool ok = false;
+
+	if (cert)
+		ok = SSL_CTX_get0_certificate(ctx) ? SSL_CTX_add1_chain_cert(ctx, cert) == 1
+						   : SSL_CTX_use_certificate(ctx, cert) == 1;
+	X509_free(cert);
+	return !cert ? TAKEN_NONE : ok ? TAKEN_ONE : TAKEN_REFUSED;
 }
 
 /* Asked for a password: there is nobody who could type one. */
@@ -315,14 +294,15 @@ static bool load(struct tls *tls, const struct tls_fds *fds, char *why)
 		snprintf(why, TLS_WHY_LEN, "TLS cannot be set up: %s", last_reason());
 		return false;
 	}
-	if (!load_ca(store, fds->ca, why) || (fds->crl >= 0 && !load_crls(store, fds->crl, why)))
+	if (!take_all(fds->ca, "CA", "certificate", take_ca, store, why) ||
+	    (fds->crl >= 0 && !take_all(fds->crl, "CRL", "CRL", take_crl, store, why)))
 		return false;
 	if (tls_verify_setup(tls->ctx, tls->role, fds->crl >= 0)) {
 		snprintf(why, TLS_WHY_LEN, "TLS cannot be set up: no memory");
 		return false;
 	}
-	return load_cert(tls->ctx, fds->cert, why) && load_key(tls->ctx, fds->key, why) &&
-	       check_own(tls, why);
+	return take_all(fds->cert, "certificate", "certificate", take_own, tls->ctx, why) &&
+	       load_key(tls->ctx, fds->key, why) && check_own(tls, why);
 }
 
 struct tls *tls_new(enum tls_role role, const struct tls_fds *fds, char *why)

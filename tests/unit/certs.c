@@ -182,6 +182,19 @@ struct tls *good_tls(enum tls_role role, X509 *ca, int crl, const struct pki_ca 
 	return tls;
 }
 
+struct tls *agent_of_cas(X509 *first, X509 *second, const struct pki_ca *own)
+{
+	struct tls_fds fds = { cert_file(first, second, NULL), -1, cert_file(own->cert, NULL, NULL),
+			       key_file(own->key, NULL) };
+	char why[TLS_WHY_LEN];
+	struct tls *tls = tls_new(TLS_AGENT, &fds, why);
+
+	tls_fds_close(&fds);
+	if (!tls)
+		fail_msg("%s", why);
+	return tls;
+}
+
 /* ---- handshakes ---- */
 
 enum step { AGAIN, DONE, FAILED };

@@ -62,6 +62,9 @@ struct tls *new_tls(enum tls_role role, X509 *ca, int crl, const struct pki_ca *
 /** good_tls() - the same, which must succeed. */
 struct tls *good_tls(enum tls_role role, X509 *ca, int crl, const struct pki_ca *own, X509 *above);
 
+/** agent_of_cas() - an agent with two certificates in its CA file. */
+struct tls *agent_of_cas(X509 *first, X509 *second, const struct pki_ca *own);
+
 /** struct meeting - what came of it: an empty text for each side with which all is well. */
 struct meeting {
 	SSL *agent, *host;

@@ -95,14 +95,10 @@ static void session_outlives_its_context(void **state)
 static void two_roots_in_the_ca_file(void **state)
 {
 	struct pki_ca stranger = issue(&other_root, CERT_HOST, "10.9.0.2", NULL);
-	struct tls_fds fds = { cert_file(other_root.cert, root.cert, NULL), -1,
-			       cert_file(agent.cert, NULL, NULL), key_file(agent.key, NULL) };
-	char why[TLS_WHY_LEN];
-	struct tls *tls = tls_new(TLS_AGENT, &fds, why);
+	struct tls *tls = agent_of_cas(other_root.cert, root.cert, &agent);
 	struct meeting m;
 
 	(void)state;
-	assert_non_null(tls);
 	m = (struct meeting){ tls_session(tls), rogue(TLS_client_method(), &stranger, NULL, NULL),
 			      "", "" };
 	SSL_set_connect_state(m.host);
@@ -110,7 +106,6 @@ static void two_roots_in_the_ca_file(void **state)
 	assert_well(&m);
 	part(&m);
 	tls_free(tls);
-	tls_fds_close(&fds);
 	pki_ca_free(&stranger);
 }
 

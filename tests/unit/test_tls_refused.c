@@ -103,16 +103,11 @@ static void certificate_in_the_ca_file(void **state)
 {
 	struct recipe alone = { HOST };
 	struct pki_ca self = cook(&alone);
-	struct tls_fds fds = { cert_file(self.cert, root.cert, NULL), -1,
-			       cert_file(agent.cert, NULL, NULL), key_file(agent.key, NULL) };
-	char why[TLS_WHY_LEN];
-	struct tls *tls = tls_new(TLS_AGENT, &fds, why);
+	struct tls *tls = agent_of_cas(self.cert, root.cert, &agent);
 
 	(void)state;
-	assert_non_null(tls);
 	refuses_host(tls, &self, NULL, NULL, "signed by itself");
 	tls_free(tls);
-	tls_fds_close(&fds);
 	pki_ca_free(&self);
 }
 
@@ -120,16 +115,11 @@ static void certificate_in_the_ca_file(void **state)
 static void chain_that_ends_below_a_root(void **state)
 {
 	struct pki_ca own = issue(&other_root, CERT_AGENT, "10.9.0.1", NULL);
-	struct tls_fds fds = { cert_file(other_root.cert, sub.cert, NULL), -1,
-			       cert_file(own.cert, NULL, NULL), key_file(own.key, NULL) };
-	char why[TLS_WHY_LEN];
-	struct tls *tls = tls_new(TLS_AGENT, &fds, why);
+	struct tls *tls = agent_of_cas(other_root.cert, sub.cert, &own);
 
 	(void)state;
-	assert_non_null(tls);
 	refuses_host(tls, &sub_host, NULL, NULL, "it is not from our CA");
 	tls_free(tls);
-	tls_fds_close(&fds);
 	pki_ca_free(&own);
 }
 
