@@ -81,3 +81,11 @@ all_ok() {
 		return 1
 	fi
 }
+
+# found TEXT...: each stands in a line of $FOUND, which is what doctor has found.
+found() {
+	local text
+	for text in "$@"; do
+		grep -qF -- "$text" <<<"$FOUND" || { echo "no '$text' in:"; echo "$FOUND"; return 1; }
+	done
+}

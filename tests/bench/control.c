@@ -26,6 +26,7 @@
 #include "agent_conf.h"
 #include "control_link.h"
 #include "endpoint.h"
+#include "median.h"
 
 #define ROUNDS_MAX  1000
 #define ORDERS_S    2
@@ -212,19 +213,6 @@ static void hold_arm_commit(struct control_link *a, const struct service *s)
 	order(a, s, MESSAGE_HOLD, NULL);
 	order(a, s, MESSAGE_ARM, NULL);
 	order(a, s, MESSAGE_COMMIT, NULL);
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double d = *(const double *)a - *(const double *)b;
-
-	return (d > 0) - (d < 0);
-}
-
-static double median(double *values, int count)
-{
-	qsort(values, count, sizeof(*values), by_value);
-	return values[count / 2];
 }
 
 /* All is reserved and consented to: what is left when the server is to be frozen. */

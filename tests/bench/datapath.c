@@ -19,6 +19,7 @@
 #include "datapath.h"
 #include "datapath.skel.h"
 #include "endpoint.h"
+#include "median.h"
 #include "rules.h"
 
 #define ROUNDS	  7
@@ -74,19 +75,6 @@ static double run(const struct bpf_program *prog, const struct test_packet *in, 
 	if (reason >= 0 && counted(reason) - before != REPEAT)
 		fail("not every packet was rewritten", EPROTO);
 	return opts.duration;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double d = *(const double *)a - *(const double *)b;
-
-	return (d > 0) - (d < 0);
-}
-
-static double median(double *v, int n)
-{
-	qsort(v, n, sizeof(*v), by_value);
-	return v[n / 2];
 }
 
 static void fill(size_t flows, enum rules_origin origin, const struct tcpmig_endpoint *a,

@@ -55,13 +55,6 @@ for f in json.load(sys.stdin):
 	[ "$status" = "$(grep -qE '^[a-z0-9_]+ fail ' <<<"$FOUND" && echo 1 || echo 0)" ]
 }
 
-# found TEXT...: a line with it, and each is there.
-found() {
-	local text
-	for text in "$@"; do
-		grep -qF -- "$text" <<<"$FOUND" || { echo "no '$text' in:"; echo "$FOUND"; return 1; }
-	done
-}
 not_found() {
 	! grep -F -- "$1" <<<"$FOUND" || false # errexit does not see a plain `!`
 }

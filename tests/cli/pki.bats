@@ -289,13 +289,6 @@ for f in json.load(sys.stdin):
 }
 AS=(env)
 
-# found TEXT...: a line with it, and each is there.
-found() {
-	local text
-	for text in "$@"; do
-		grep -qF -- "$text" <<<"$FOUND" || { echo "no '$text' in:"; echo "$FOUND"; return 1; }
-	done
-}
 not_found() {
 	! grep -E -- "$1" <<<"$FOUND" || false # errexit does not see a plain `!`
 }
