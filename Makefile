@@ -222,6 +222,7 @@ SAN_SRC += user/agent_limits.c
 SAN_SRC += user/agent_log.c
 SAN_SRC += user/agent_store.c
 SAN_SRC += user/cert.c
+SAN_SRC += user/clocks.c
 SAN_SRC += user/control_dial.c
 SAN_SRC += user/control_link.c
 SAN_SRC += user/control_path.c

@@ -2,12 +2,11 @@
 #include <errno.h>
 #include <event2/listener.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent.h"
 #include "agent_conn.h"
+#include "agent_files.h"
 #include "agent_keeper.h"
 #include "agent_log.h"
 #include "cleanup.h"
@@ -59,29 +58,14 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	keeper_tell(a->keeper_fd, KEEPER_ALIVE); /* if it cannot, the watchdog is to bite */
 }
 
-static int read_conf(int fd, struct agent_conf *conf, char *why)
-{
-	static char text[AGENT_CONF_BYTES + 1];
-	size_t len = 0;
-	ssize_t n;
-
-	while ((n = pread(fd, text + len, sizeof(text) - len, len)) > 0)
-		len += n;
-	if (n < 0)
-		return -errno;
-	return agent_conf_parse(text, len, conf, why);
-}
-
 /* Both or neither: a policy without its certificates would be worse than the old ones. */
 static void reload(struct agent *a, const struct keeper_files *files)
 {
-	char why[AGENT_CONF_WHY_LEN > TLS_WHY_LEN ? AGENT_CONF_WHY_LEN : TLS_WHY_LEN] = "";
+	char why[AGENT_FILES_WHY_LEN];
 	struct agent_conf conf;
-	struct tls *tls = NULL;
+	struct tls *tls;
 
-	if (!read_conf(files->conf, &conf, why))
-		tls = tls_new(TLS_AGENT, &files->tls, why);
-	if (!tls) {
+	if (agent_files_parse(a->start->conf_path, files, &conf, &tls, why)) {
 		agent_log(AGENT_LOG_ERROR, "reload", "result", "failed", "why", why, NULL);
 		return;
 	}
@@ -104,8 +88,7 @@ static void on_keeper(evutil_socket_t fd, short what, void *ctx)
 		if (order == KEEPER_STOP)
 			return agent_end(a, 0);
 		reload(a, &files);
-		close(files.conf);
-		tls_fds_close(&files.tls);
+		agent_files_close(&files);
 	}
 	if (order == -EAGAIN)
 		return;

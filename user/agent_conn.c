@@ -13,6 +13,7 @@
 
 #include "agent_conn.h"
 #include "agent_log.h"
+#include "clocks.h"
 #include "control_frame.h"
 #include "endpoint.h"
 #include "policy.h"
@@ -80,7 +81,7 @@ static void conn_close(struct conn *c)
 /* Strangers could fill the disk. */
 static void log_stranger(struct conn_server *server, const char *from, const char *why)
 {
-	if (bucket_take(&server->quiet, 1, STRANGERS_BURST, STRANGERS_A_SECOND, moves_now_ns()))
+	if (bucket_take(&server->quiet, 1, STRANGERS_BURST, STRANGERS_A_SECOND, clock_boot_ns()))
 		agent_log(AGENT_LOG_WARNING, "refused", "from", from, "why", why, NULL);
 }
 
@@ -107,7 +108,7 @@ static bool may_log(struct conn *c, const struct message_answer *answer)
 	struct conn_server *server = c->server;
 
 	if (c->local || answer->result == MESSAGE_OK ||
-	    bucket_take(&server->refused, 1, REFUSED_BURST, REFUSED_A_SECOND, moves_now_ns()))
+	    bucket_take(&server->refused, 1, REFUSED_BURST, REFUSED_A_SECOND, clock_boot_ns()))
 		return true;
 	server->unlogged++;
 	return false;
@@ -253,14 +254,14 @@ static bool is_clogged(struct conn *c)
 /* As many as there are, but then it is the others' turn, who wait for poll. */
 static void on_readable(struct bufferevent *bev, void *ctx)
 {
-	const uint64_t end_ns = moves_now_ns() + TURN_NS;
+	const uint64_t end_ns = clock_boot_ns() + TURN_NS;
 	const struct timeval at_once = {};
 	struct conn *c = ctx;
 	int more;
 
 	do
 		more = is_clogged(c) ? 0 : next_frame(c);
-	while (more > 0 && moves_now_ns() < end_ns);
+	while (more > 0 && clock_boot_ns() < end_ns);
 	if (more < 0)
 		return;
 	if (evbuffer_get_length(bufferevent_get_input(bev)) > IN_MAX)
@@ -396,17 +397,6 @@ static struct bufferevent *tls_bufferevent(struct conn_server *server, evutil_so
 	return NULL;
 }
 
-static void endpoint_of_sockaddr(struct tcpmig_endpoint *ep, const struct sockaddr *from)
-{
-	const struct sockaddr_in *in = (const void *)from;
-	const struct sockaddr_in6 *in6 = (const void *)from;
-
-	if (from->sa_family == AF_INET)
-		endpoint_set4(ep, in->sin_addr.s_addr, in->sin_port);
-	else
-		endpoint_set6(ep, &in6->sin6_addr, in6->sin6_port);
-}
-
 /* From where nobody can have anything to order costs no handshake. */
 static const char *turned_away(struct conn_server *server, const struct tcpmig_endpoint *from,
 			       struct gate_source **source)
@@ -416,7 +406,7 @@ static const char *turned_away(struct conn_server *server, const struct tcpmig_e
 
 	if (conf->check_source && !policy_knows_addr(conf->policies, conf->policy_count, from))
 		return "from outside all prefixes of agent.conf";
-	*source = gate_enter(&server->gate, from, moves_now_ns());
+	*source = gate_enter(&server->gate, from, clock_boot_ns());
 	if (!*source)
 		return "too many connections from there";
 	if (gate_is_full(&server->gate) && oldest)

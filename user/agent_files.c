@@ -80,13 +80,12 @@ static int parse_conf(const char *path, int fd, struct agent_conf *conf, char *w
 	return err ? say(why, err, path, wrong) : 0;
 }
 
-static int open_tls(const struct agent_conf *conf, struct tls_fds *fds, struct tls **tls, char *why)
+static int open_tls(const struct agent_conf *conf, struct tls_fds *fds, char *why)
 {
 	const struct tls_paths paths = { .ca = conf->ca,
 					 .crl = *conf->crl ? conf->crl : NULL,
 					 .cert = conf->cert,
 					 .key = conf->key };
-	char wrong[TLS_WHY_LEN] = "";
 	const char *failed = "";
 	int err = tls_open(fds, &paths, &failed);
 
@@ -103,8 +102,25 @@ static int open_tls(const struct agent_conf *conf, struct tls_fds *fds, struct t
 			   "chmod 600");
 	if (err)
 		return say(why, err, conf->key, "no file that can be read");
+	return 0;
+}
+
+static int make_tls(const struct agent_conf *conf, const struct tls_fds *fds, struct tls **tls,
+		    char *why)
+{
+	char wrong[TLS_WHY_LEN] = "";
+
 	*tls = tls_new(TLS_AGENT, fds, wrong);
 	return *tls ? 0 : say(why, -EINVAL, conf->cert, wrong);
+}
+
+int agent_files_parse(const char *conf_path, const struct keeper_files *files,
+		      struct agent_conf *conf, struct tls **tls, char *why)
+{
+	int err = parse_conf(conf_path, files->conf, conf, why);
+
+	*tls = NULL;
+	return err ? err : make_tls(conf, &files->tls, tls, why);
 }
 
 int agent_files_open(const char *conf_path, struct agent_conf *conf, struct keeper_files *files,
@@ -118,7 +134,9 @@ int agent_files_open(const char *conf_path, struct agent_conf *conf, struct keep
 	if (!err)
 		err = parse_conf(conf_path, files->conf, conf, why);
 	if (!err)
-		err = open_tls(conf, &files->tls, tls, why);
+		err = open_tls(conf, &files->tls, why);
+	if (!err)
+		err = make_tls(conf, &files->tls, tls, why);
 	if (err)
 		agent_files_close(files);
 	return err;

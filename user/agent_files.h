@@ -21,6 +21,13 @@
 int agent_files_open(const char *conf_path, struct agent_conf *conf, struct keeper_files *files,
 		     struct tls **tls, char *why);
 
+/**
+ * agent_files_parse() - read them again through @files, wherever they are by now.
+ * For a process that can open nothing. Arguments as of agent_files_open().
+ */
+int agent_files_parse(const char *conf_path, const struct keeper_files *files,
+		      struct agent_conf *conf, struct tls **tls, char *why);
+
 /** agent_files_close() - harmless on what is closed. */
 void agent_files_close(struct keeper_files *files);
 

@@ -72,7 +72,7 @@ int agent_flows_confirm(const struct agent_moves *m, const struct tcpmig_endpoin
 	err = netlink_sockets_to(old, here);
 	if (err)
 		return err;
-	if (here->count)
+	if (unknown->count && here->count)
 		qsort(here->local, here->count, sizeof(*here->local), compare);
 	asked = *unknown;
 	unknown->count = 0; /* those that stay are written over those that were read */

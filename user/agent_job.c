@@ -34,6 +34,29 @@ void agent_refuse_errno(struct message_answer *answer, int err, const char *what
 	agent_refuse(answer, MESSAGE_FAILED, "%s: %s", what, strerror(-err));
 }
 
+bool job_lock(struct agent_moves *m, struct message_answer *answer)
+{
+	int err = agent_moves_lock(m);
+
+	if (err)
+		agent_refuse(answer, MESSAGE_FAILED,
+			     err == -ENOENT ? "the pins have been removed"
+					    : "the pins are locked by another command");
+	return !err;
+}
+
+bool job_names(const struct job *o, const struct store_record *record)
+{
+	return record->epoch == o->req->epoch &&
+	       !memcmp(record->uuid, o->req->uuid, sizeof(record->uuid));
+}
+
+bool job_is_own(const struct job *o, const struct agent_move *move)
+{
+	return !memcmp(move->record.cur_key, o->peer->tls->key_sha256,
+		       sizeof(move->record.cur_key));
+}
+
 bool job_refused(const struct job *o)
 {
 	return o->answer->result != MESSAGE_OK;
@@ -59,8 +82,7 @@ static size_t flows_of_others(const struct job *o)
 	for (size_t i = 0; i < o->m->count; i++) {
 		const struct agent_move *other = &o->m->open[i];
 
-		if (other != o->move && !memcmp(other->record.cur_key, o->peer->tls->key_sha256,
-						sizeof(other->record.cur_key)))
+		if (other != o->move && job_is_own(o, other))
 			flows += other->flows;
 	}
 	return flows;

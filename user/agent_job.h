@@ -22,6 +22,15 @@ struct job {
 	struct rules_outcome outcome;
 };
 
+/** job_lock() - of the pins. Return: false: refused, with the reason in @answer. */
+bool job_lock(struct agent_moves *m, struct message_answer *answer);
+
+/** job_names() - is @record that of the migration which the request names? */
+bool job_names(const struct job *o, const struct store_record *record);
+
+/** job_is_own() - was @move reserved with the key of the peer? */
+bool job_is_own(const struct job *o, const struct agent_move *move);
+
 /** job_refused() - has a check said no already? */
 bool job_refused(const struct job *o);
 

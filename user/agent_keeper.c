@@ -6,15 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "agent_files.h"
 #include "agent_keeper.h"
 #include "agent_log.h"
 #include "agent_sandbox.h"
 #include "cleanup.h"
+#include "clocks.h"
 #include "keeper_line.h"
 #include "keeper_reload.h"
 #include "keeper_sandbox.h"
@@ -53,21 +52,13 @@ struct keeper {
 	uint64_t kill_at;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
-
 static void stop(struct keeper *k)
 {
 	int err;
 
 	if (k->kill_at)
 		return;
-	k->kill_at = now_ms() + STOP_WAIT_MS;
+	k->kill_at = clock_mono_ms() + STOP_WAIT_MS;
 	notify("STOPPING=1");
 	err = keeper_order(k->line, KEEPER_STOP, NULL);
 	if (err)
@@ -90,14 +81,8 @@ static bool may_touch(const struct tcpmig_endpoint *old, void *ctx)
 static int lock_pins(void *ctx)
 {
 	struct keeper *k = ctx;
-	struct stat st;
-	int err = pindir_lock(&k->start->pins, LOCK_WAIT_MS);
 
-	if (!err && (fstat(k->start->pins.fd, &st) || !st.st_nlink)) {
-		pindir_unlock(&k->start->pins);
-		err = -ENOENT;
-	}
-	return err;
+	return pindir_lock(&k->start->pins, LOCK_WAIT_MS);
 }
 
 static void unlock_pins(void *ctx)
@@ -114,7 +99,7 @@ static void sync_neighbours(struct keeper *k)
 
 	k->rules = false;
 	err = k->start->our_netns ? neighbours_sync_for(&k->start->tables, &caller, NULL) : 0;
-	k->sync_at = now_ms() + SYNC_GAP_MS;
+	k->sync_at = clock_mono_ms() + SYNC_GAP_MS;
 	if (err == -EBUSY) /* a command is at work: later */
 		k->rules = true;
 	else if (err && err != -ENOENT)
@@ -126,7 +111,7 @@ static void look_for_pins(struct keeper *k)
 {
 	const struct session s = { .dir = k->start->pins, .tables = k->start->tables };
 
-	k->look_at = now_ms() + LOOK_GAP_MS;
+	k->look_at = clock_mono_ms() + LOOK_GAP_MS;
 	if (k->kill_at || !session_is_gone(&s))
 		return;
 	agent_log(AGENT_LOG_ERROR, "pins-gone", "pins", k->start->pins.path, NULL);
@@ -135,7 +120,7 @@ static void look_for_pins(struct keeper *k)
 
 static void feed_watchdog(struct keeper *k)
 {
-	k->watchdog_at = now_ms() + k->watchdog_ms;
+	k->watchdog_at = clock_mono_ms() + k->watchdog_ms;
 	if (k->alive)
 		notify("WATCHDOG=1");
 	k->alive = false;
@@ -236,7 +221,7 @@ static void earlier(uint64_t *at, uint64_t other)
 
 static int wait_ms(const struct keeper *k)
 {
-	uint64_t at = 0, now = now_ms();
+	uint64_t at = 0, now = clock_mono_ms();
 
 	earlier(&at, k->look_at);
 	earlier(&at, k->watchdog_at);
@@ -248,7 +233,7 @@ static int wait_ms(const struct keeper *k)
 
 static void do_what_is_due(struct keeper *k)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_mono_ms();
 
 	if (k->watchdog_at && k->watchdog_at <= now)
 		feed_watchdog(k);
@@ -268,8 +253,8 @@ static int keep(struct keeper *k)
 {
 	int status = -1;
 
-	k->look_at = now_ms() + LOOK_GAP_MS;
-	k->watchdog_at = k->watchdog_ms ? now_ms() + k->watchdog_ms : 0;
+	k->look_at = clock_mono_ms() + LOOK_GAP_MS;
+	k->watchdog_at = k->watchdog_ms ? clock_mono_ms() + k->watchdog_ms : 0;
 	while (status < 0) {
 		struct pollfd fds[] = { { .fd = k->signals, .events = POLLIN },
 					{ .fd = k->line, .events = POLLIN } };

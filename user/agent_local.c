@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "agent_orders.h"
+#include "agent_job.h"
 #include "endpoint.h"
 #include "orders.h"
 #include "policy.h"
@@ -46,21 +46,12 @@ static bool is_allowed(const struct agent_moves *m, const struct message_request
 static int change(struct agent_moves *m, const struct message_request *req,
 		  struct message_answer *answer)
 {
-	struct order_outcome outcome = {};
+	struct order_outcome outcome;
 	struct order order;
 	int err;
 
 	order_of_request(req, &order);
-	switch (req->type) {
-	case MESSAGE_LOCAL_HOLD:
-		err = order_hold(m->tables, true, &order, &outcome);
-		break;
-	case MESSAGE_LOCAL_REDIRECT:
-		err = order_redirect(m->tables, true, &order, &outcome);
-		break;
-	default:
-		err = rules_release(m->tables, &req->old);
-	}
+	err = order_carry_out(m->tables, true, req->type, &order, &outcome);
 	answer->flows = outcome.rules.flows;
 	answer->taken = outcome.rules.taken;
 	if (!err)
@@ -104,17 +95,12 @@ static void change_locked(struct agent_moves *m, const struct message_request *r
 void agent_order_local(struct agent_moves *m, const struct message_request *req,
 		       struct message_answer *answer)
 {
-	int err;
-
 	if (req->type == MESSAGE_LOCAL_STATUS)
 		return list_moves(m, answer);
 	if (req->type != MESSAGE_LOCAL_RELEASE && !is_allowed(m, req, answer))
 		return;
-	err = agent_moves_lock(m);
-	if (err)
-		return agent_refuse(answer, MESSAGE_FAILED,
-				    err == -ENOENT ? "the pins have been removed"
-						   : "the pins are locked by another command");
+	if (!job_lock(m, answer))
+		return;
 	change_locked(m, req, answer);
 	agent_moves_unlock(m);
 }

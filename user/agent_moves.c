@@ -1,35 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
 #include "agent_moves.h"
+#include "clocks.h"
 #include "endpoint.h"
 
 /* An order may be urgent, and whoever has the lock is quick: attach, detach, gc, list. */
 #define LOCK_WAIT_MS 1000
 
-uint64_t moves_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 int agent_moves_lock(struct agent_moves *m)
 {
-	struct stat st;
 	int err = pindir_lock(m->pins, LOCK_WAIT_MS);
 
-	if (err)
-		return err;
-	if (!fstat(m->pins->fd, &st) && st.st_nlink)
-		return 0;
-	pindir_unlock(m->pins);
-	m->gone = true;
-	return -ENOENT;
+	m->gone |= err == -ENOENT;
+	return err;
 }
 
 void agent_moves_unlock(struct agent_moves *m)
@@ -131,7 +116,7 @@ int moves_save(struct agent_moves *m, const struct agent_move *move, bool durabl
  */
 void moves_end(struct agent_moves *m, struct agent_move *move)
 {
-	uint64_t now_ns = moves_now_ns();
+	uint64_t now_ns = clock_boot_ns();
 
 	if (move->paid_ns > now_ns)
 		limiter_unhold(m->limiter, &m->conf->limits, move->record.cur_key,
@@ -139,14 +124,6 @@ void moves_end(struct agent_moves *m, struct agent_move *move)
 	move->record.open = false;
 	moves_save(m, move, false);
 	*move = m->open[--m->count];
-}
-
-void moves_end_of(struct agent_moves *m, const struct tcpmig_endpoint *old)
-{
-	struct agent_move *move = moves_find(m, old);
-
-	if (move)
-		moves_end(m, move);
 }
 
 static int take_up(const struct store_record *record, void *ctx)

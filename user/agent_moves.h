@@ -74,9 +74,6 @@ struct agent_move *moves_begin(struct agent_moves *m, const struct store_record 
  */
 void moves_end(struct agent_moves *m, struct agent_move *move);
 
-/** moves_end_of() - if there is one of @old. */
-void moves_end_of(struct agent_moves *m, const struct tcpmig_endpoint *old);
-
 /** moves_save() - its record. @durable: as store_put(). Return: 0 or -errno. */
 int moves_save(struct agent_moves *m, const struct agent_move *move, bool durable);
 
@@ -90,8 +87,5 @@ void moves_describe(const struct agent_moves *m, const struct store_record *reco
 /** moves_owner() - who owns the flows of @old now: OLD itself, where there is no rule. */
 void moves_owner(const struct agent_moves *m, const struct tcpmig_endpoint *old,
 		 struct tcpmig_endpoint *cur);
-
-/** moves_now_ns() - CLOCK_BOOTTIME. */
-uint64_t moves_now_ns(void);
 
 #endif

@@ -4,22 +4,21 @@
  * under the lock of the pins, then the record. Whatever is refused has changed nothing.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent_flows.h"
 #include "agent_job.h"
+#include "clocks.h"
 #include "endpoint.h"
 
 /* The migration that the request names must be the one that is under way. */
 static void check_named(struct job *o)
 {
-	const struct store_record *open = o->move ? &o->move->record : NULL;
 	const struct store_record *last = store_find(o->m->store, &o->req->old);
 	const struct message_request *req = o->req;
 
-	if (open && open->epoch == req->epoch && !memcmp(open->uuid, req->uuid, sizeof(req->uuid)))
+	if (o->move && job_names(o, &o->move->record))
 		return;
 	if (last && req->epoch <= last->epoch)
 		agent_refuse(o->answer, MESSAGE_STALE,
@@ -33,7 +32,7 @@ static void check_named(struct job *o)
 /* Time to hold is taken from the account of the migration's certificate, ahead. */
 static void pay(struct job *o, uint32_t ms)
 {
-	uint64_t now_ns = moves_now_ns(), until_ns = now_ns + (uint64_t)ms * 1000000;
+	uint64_t now_ns = clock_boot_ns(), until_ns = now_ns + (uint64_t)ms * 1000000;
 	uint64_t from_ns = o->move->paid_ns > now_ns ? o->move->paid_ns : now_ns;
 	const char *why;
 
@@ -68,10 +67,22 @@ static void do_query(struct job *o)
 	o->answer->move.cur = o->cur;
 }
 
+/* In the record, and on file; or not at all. */
+static void set_mark(struct job *o, bool *mark, const char *what)
+{
+	int err;
+
+	*mark = true;
+	err = moves_save(o->m, o->move, false);
+	if (!err)
+		return;
+	*mark = false;
+	agent_refuse_errno(o->answer, err, what);
+}
+
 static void do_consent(struct job *o)
 {
 	struct store_record *record = &o->move->record;
-	int err;
 
 	if (!endpoint_same(&o->req->next, &record->next))
 		return agent_refuse(o->answer, MESSAGE_INVALID, "next: another than was reserved");
@@ -83,12 +94,7 @@ static void do_consent(struct job *o)
 	job_check_path(o, &record->next);
 	if (job_refused(o))
 		return;
-	record->consented = true;
-	err = moves_save(o->m, o->move, false);
-	if (!err)
-		return;
-	record->consented = false;
-	agent_refuse_errno(o->answer, err, "consent: state file");
+	set_mark(o, &record->consented, "consent: state file");
 }
 
 static void check_state(struct job *o, unsigned int allowed, const char *expected)
@@ -177,17 +183,19 @@ static void do_arm(struct job *o)
 
 static void do_commit(struct job *o)
 {
-	int err;
-
 	check_held(o);
-	if (job_refused(o) || o->move->record.committed)
-		return;
-	o->move->record.committed = true;
-	err = moves_save(o->m, o->move, false);
-	if (!err)
-		return;
-	o->move->record.committed = false;
-	agent_refuse_errno(o->answer, err, "commit: state file");
+	if (!job_refused(o) && !o->move->record.committed)
+		set_mark(o, &o->move->record.committed, "commit: state file");
+}
+
+/* The migration is over; the answer still tells of it. */
+static void end(struct job *o)
+{
+	o->m->changed = true;
+	moves_describe(o->m, &o->move->record, &o->answer->move);
+	o->answer->has_move = true;
+	moves_end(o->m, o->move);
+	o->move = NULL;
 }
 
 static void do_go(struct job *o)
@@ -205,12 +213,8 @@ static void do_go(struct job *o)
 	err = rules_go(o->m->tables, &o->req->old, &o->move->record.next);
 	if (err)
 		return agent_refuse_errno(o->answer, err, "go");
-	o->m->changed = true;
-	moves_describe(o->m, &o->move->record, &o->answer->move);
-	o->answer->has_move = true;
 	o->answer->flows = o->move->flows;
-	moves_end(o->m, o->move);
-	o->move = NULL;
+	end(o);
 }
 
 static void do_abort(struct job *o)
@@ -221,11 +225,7 @@ static void do_abort(struct job *o)
 
 	if (err)
 		return agent_refuse_errno(o->answer, err, "abort");
-	o->m->changed = true;
-	moves_describe(o->m, &o->move->record, &o->answer->move);
-	o->answer->has_move = true;
-	moves_end(o->m, o->move);
-	o->move = NULL;
+	end(o);
 }
 
 static void do_status(struct job *o)
@@ -249,8 +249,7 @@ static bool answer_of_the_past(struct job *o)
 	const struct store_record *last = store_find(o->m->store, &req->old);
 
 	if ((req->type != MESSAGE_GO && req->type != MESSAGE_STATUS) || o->move || !last ||
-	    last->open || last->epoch != req->epoch ||
-	    memcmp(last->uuid, req->uuid, sizeof(req->uuid)))
+	    last->open || !job_names(o, last))
 		return false;
 	if (!authorise_peer(o->m->conf, o->peer, &last->cur) &&
 	    !authorise_peer(o->m->conf, o->peer, &last->next))
@@ -265,8 +264,6 @@ static bool answer_of_the_past(struct job *o)
 
 static void check_order(struct job *o)
 {
-	moves_owner(o->m, &o->req->old, &o->cur);
-	o->move = moves_find(o->m, &o->req->old);
 	o->answer->result = authorise_order(o->m->conf, o->peer, o->req->type, &o->cur, o->move,
 					    o->answer->text);
 	if (!job_refused(o) && o->req->type != MESSAGE_QUERY && o->req->type != MESSAGE_RESERVE)
@@ -292,12 +289,9 @@ void agent_order(struct agent_moves *m, const struct agent_peer *peer,
 		 const struct message_request *req, struct message_answer *answer)
 {
 	struct job o = { .m = m, .peer = peer, .req = req, .answer = answer };
-	int err = agent_moves_lock(m);
 
-	if (err)
-		return agent_refuse(answer, MESSAGE_FAILED,
-				    err == -ENOENT ? "the pins have been removed"
-						   : "the pins are locked by another command");
+	if (!job_lock(m, answer))
+		return;
 	if (req->type == MESSAGE_RESERVE) /* a hold that is over would be in the way */
 		rules_sweep(m->tables);
 	moves_owner(m, &req->old, &o.cur);

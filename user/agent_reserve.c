@@ -6,6 +6,7 @@
 
 #include "agent_flows.h"
 #include "agent_job.h"
+#include "clocks.h"
 #include "endpoint.h"
 
 /* Longest time for which room is kept for a move that does not begin. */
@@ -20,8 +21,7 @@ static size_t moves_of_peer(const struct job *o)
 	size_t count = 0;
 
 	for (size_t i = 0; i < o->m->count; i++)
-		count += !memcmp(o->m->open[i].record.cur_key, o->peer->tls->key_sha256,
-				 sizeof(o->m->open[i].record.cur_key));
+		count += job_is_own(o, &o->m->open[i]);
 	return count;
 }
 
@@ -74,7 +74,7 @@ static void check_begin(struct job *o)
 				    "ports of this address have moved before: expected at most %d "
 				    "different ones",
 				    OLDS_OF_ADDR_MAX);
-	why = limiter_begin(o->m->limiter, limits, o->peer->tls->key_sha256, moves_now_ns());
+	why = limiter_begin(o->m->limiter, limits, o->peer->tls->key_sha256, clock_boot_ns());
 	if (why)
 		agent_refuse(o->answer, MESSAGE_LIMIT, "%s", why);
 }
@@ -146,8 +146,7 @@ static void reserve_flows(struct job *o, const struct tcpmig_owner *next,
 
 void job_reserve(struct job *o)
 {
-	bool again = o->move && o->move->record.epoch == o->req->epoch &&
-		     !memcmp(o->move->record.uuid, o->req->uuid, sizeof(o->req->uuid));
+	bool again = o->move && job_names(o, &o->move->record);
 	struct tcpmig_owner next;
 	struct rules_flows here;
 	int err;

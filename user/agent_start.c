@@ -81,27 +81,11 @@ static int open_pins(struct agent_start *start, const char *pin_dir)
 	return 0;
 }
 
-static socklen_t sockaddr_of(const struct tcpmig_endpoint *ep, struct sockaddr_storage *addr)
-{
-	struct sockaddr_in6 *in6 = (void *)addr;
-	struct sockaddr_in *in4 = (void *)addr;
-
-	memset(addr, 0, sizeof(*addr));
-	if (ep->family == TCPMIG_AF_INET) {
-		*in4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = ep->port };
-		in4->sin_addr.s_addr = ep->addr32[3];
-		return sizeof(*in4);
-	}
-	*in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = ep->port };
-	memcpy(&in6->sin6_addr, ep->addr, sizeof(ep->addr));
-	return sizeof(*in6);
-}
-
 /* Return: descriptor or -errno. */
 static int listen_at(const struct tcpmig_endpoint *ep)
 {
 	struct sockaddr_storage addr;
-	socklen_t len = sockaddr_of(ep, &addr);
+	socklen_t len = endpoint_to_sockaddr(ep, &addr);
 	int fd = socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int yes = 1, err;
 

@@ -47,13 +47,6 @@ static const struct rules_view *rule_of_ref(const struct listing *l, __u32 ref)
 	return rule && rule->ref == ref ? rule : NULL;
 }
 
-static struct json_object *json_endpoint(const struct tcpmig_endpoint *ep)
-{
-	char text[ENDPOINT_STRLEN];
-
-	return json_object_new_string(endpoint_format(ep, text));
-}
-
 /* Where the flows lead, or will: NULL while there is nothing but OLD. */
 static const struct tcpmig_endpoint *new_of(const struct rules_view *rule)
 {
@@ -64,7 +57,7 @@ static const struct tcpmig_endpoint *new_of(const struct rules_view *rule)
 
 static struct json_object *json_new(const struct rules_view *rule)
 {
-	return new_of(rule) ? json_endpoint(new_of(rule)) : NULL;
+	return new_of(rule) ? output_endpoint(new_of(rule)) : NULL;
 }
 
 /* What is to be said of a flow beside the state of its rule. */
@@ -89,8 +82,8 @@ static int add_flow(const struct tcpmig_flow_key *key, const struct tcpmig_flow 
 	if (!l->flows)
 		return 0;
 	json = json_object_new_object();
-	json_object_object_add(json, "client", json_endpoint(&key->local));
-	json_object_object_add(json, "old", json_endpoint(&rule->old));
+	json_object_object_add(json, "client", output_endpoint(&key->local));
+	json_object_object_add(json, "old", output_endpoint(&rule->old));
 	json_object_object_add(json, "new", json_new(rule));
 	json_object_object_add(json, "state", json_object_new_string(flow_state(flow, rule)));
 	return json_object_array_add(l->flows, json);
@@ -192,7 +185,7 @@ static struct json_object *json_rule(const struct listing *l, size_t i)
 	const struct rules_view *rule = &l->rules[i];
 	struct json_object *json = json_object_new_object();
 
-	json_object_object_add(json, "old", json_endpoint(&rule->old));
+	json_object_object_add(json, "old", output_endpoint(&rule->old));
 	json_object_object_add(json, "new", json_new(rule));
 	json_object_object_add(json, "state", json_object_new_string(rules_state_name(rule)));
 	json_object_object_add(json, "epoch", json_object_new_int64(rule->epoch));

@@ -11,20 +11,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clocks.h"
 #include "control_dial.h"
 #include "control_link.h"
 #include "endpoint.h"
 
 #define RETRY_MS      20
 #define IS_IT_RUNNING "; is the agent running?"
-
-uint64_t control_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 int control_wait(int fd, short events, uint64_t end_ms)
 {
@@ -33,7 +26,7 @@ int control_wait(int fd, short events, uint64_t end_ms)
 	int ready;
 
 	do {
-		now = control_now_ms();
+		now = clock_mono_ms();
 		if (now >= end_ms)
 			return -ETIMEDOUT;
 		ready = poll(&pfd, 1, end_ms - now);
@@ -41,32 +34,16 @@ int control_wait(int fd, short events, uint64_t end_ms)
 	return ready < 0 ? -errno : 0;
 }
 
-/* Return: length of the address. */
-static socklen_t to_sockaddr(const struct tcpmig_endpoint *ep, __be16 port,
-			     struct sockaddr_storage *addr)
-{
-	struct sockaddr_in *in = (struct sockaddr_in *)addr;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)addr;
-
-	memset(addr, 0, sizeof(*addr));
-	addr->ss_family = ep->family;
-	if (ep->family == AF_INET) {
-		in->sin_addr.s_addr = ep->addr32[3];
-		in->sin_port = port;
-		return sizeof(*in);
-	}
-	memcpy(&in6->sin6_addr, ep->addr, sizeof(ep->addr));
-	in6->sin6_port = port;
-	return sizeof(*in6);
-}
-
 /* With the port left to connect(), any number of agents can be spoken to from one address. */
 static int bind_from(int fd, const struct tcpmig_endpoint *from)
 {
+	struct tcpmig_endpoint any_port = *from;
 	struct sockaddr_storage addr;
-	socklen_t len = to_sockaddr(from, 0, &addr);
+	socklen_t len;
 	int on = 1;
 
+	any_port.port = 0;
+	len = endpoint_to_sockaddr(&any_port, &addr);
 	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) ||
 	    bind(fd, (struct sockaddr *)&addr, len))
 		return -errno;
@@ -76,7 +53,7 @@ static int bind_from(int fd, const struct tcpmig_endpoint *from)
 static int connect_to(int fd, const struct tcpmig_endpoint *agent, uint64_t end_ms)
 {
 	struct sockaddr_storage addr;
-	socklen_t len = to_sockaddr(agent, agent->port, &addr);
+	socklen_t len = endpoint_to_sockaddr(agent, &addr);
 	socklen_t size = sizeof(int);
 	int on = 1, err = 0;
 
@@ -160,7 +137,7 @@ static int connect_local(int fd, const struct sockaddr_un *addr, uint64_t end_ms
 	while (connect(fd, (const struct sockaddr *)addr, sizeof(*addr))) {
 		if (errno != EAGAIN && errno != EINTR)
 			return -errno;
-		if (control_now_ms() >= end_ms)
+		if (clock_mono_ms() >= end_ms)
 			return -ETIMEDOUT;
 		nanosleep(&retry, NULL);
 	}

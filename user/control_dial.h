@@ -9,9 +9,6 @@
 #include "control_path.h"
 #include "tcpmig_shared.h"
 
-/** control_now_ms() - CLOCK_MONOTONIC, in which deadlines are. */
-uint64_t control_now_ms(void);
-
 /** control_wait() - until @fd has one of @events, POLLIN or POLLOUT. Return: 0; -ETIMEDOUT. */
 int control_wait(int fd, short events, uint64_t end_ms);
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clocks.h"
 #include "control_dial.h"
 #include "control_frame.h"
 #include "control_link.h"
@@ -113,7 +114,7 @@ static int link_read(struct control_link *link, uint8_t *buf, size_t len)
 
 static void begin(struct control_link *link)
 {
-	link->end_ms = control_now_ms() + link->timeout_ms;
+	link->end_ms = clock_mono_ms() + link->timeout_ms;
 }
 
 static int send_request(struct control_link *link, struct message_request *req, char *why)

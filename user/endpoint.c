@@ -25,6 +25,34 @@ void endpoint_set6(struct tcpmig_endpoint *ep, const void *addr16, __be16 port)
 		ep->family = AF_INET;
 }
 
+void endpoint_of_sockaddr(struct tcpmig_endpoint *ep, const struct sockaddr *from)
+{
+	const struct sockaddr_in *in = (const void *)from;
+	const struct sockaddr_in6 *in6 = (const void *)from;
+
+	if (from->sa_family == AF_INET)
+		endpoint_set4(ep, in->sin_addr.s_addr, in->sin_port);
+	else
+		endpoint_set6(ep, &in6->sin6_addr, in6->sin6_port);
+}
+
+socklen_t endpoint_to_sockaddr(const struct tcpmig_endpoint *ep, struct sockaddr_storage *to)
+{
+	struct sockaddr_in *in = (void *)to;
+	struct sockaddr_in6 *in6 = (void *)to;
+
+	memset(to, 0, sizeof(*to));
+	to->ss_family = ep->family;
+	if (ep->family == AF_INET) {
+		in->sin_addr.s_addr = ep->addr32[3];
+		in->sin_port = ep->port;
+		return sizeof(*in);
+	}
+	memcpy(&in6->sin6_addr, ep->addr, sizeof(ep->addr));
+	in6->sin6_port = ep->port;
+	return sizeof(*in6);
+}
+
 static const char *parse_port(const char *text, __be16 *port)
 {
 	unsigned long value;

@@ -4,6 +4,7 @@
 #define TCPMIG_ENDPOINT_H
 
 #include <stdbool.h>
+#include <sys/socket.h>
 
 #include "tcpmig_shared.h"
 
@@ -37,6 +38,12 @@ void endpoint_set4(struct tcpmig_endpoint *ep, __be32 addr, __be16 port);
 
 /** endpoint_set6() - from 16 bytes and a port in network order; v4-mapped becomes IPv4. */
 void endpoint_set6(struct tcpmig_endpoint *ep, const void *addr16, __be16 port);
+
+/** endpoint_of_sockaddr() - @from is AF_INET or AF_INET6; v4-mapped becomes IPv4. */
+void endpoint_of_sockaddr(struct tcpmig_endpoint *ep, const struct sockaddr *from);
+
+/** endpoint_to_sockaddr() - as bind() and connect() want it. Return: its length. */
+socklen_t endpoint_to_sockaddr(const struct tcpmig_endpoint *ep, struct sockaddr_storage *to);
 
 /** endpoint_same() - same family, address and port? */
 bool endpoint_same(const struct tcpmig_endpoint *a, const struct tcpmig_endpoint *b);

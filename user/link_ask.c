@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "cleanup.h"
+#include "clocks.h"
 #include "link_ask.h"
 
 struct asking {
@@ -168,22 +168,14 @@ static bool all_answered(const struct asking *a)
 	return true;
 }
 
-static int now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int)(now.tv_sec % 1000000) * 1000 + (int)(now.tv_nsec / 1000000);
-}
-
 static int await(struct asking *a, int wait_ms)
 {
 	struct pollfd fds[] = { { .fd = a->arp_fd, .events = POLLIN },
 				{ .fd = a->nd_fd, .events = POLLIN } };
-	int end = now_ms() + wait_ms;
+	uint64_t now_ms, end_ms = clock_mono_ms() + wait_ms;
 
-	while (!all_answered(a) && now_ms() < end) {
-		if (poll(fds, ARRAY_SIZE(fds), end - now_ms()) < 0 && errno != EINTR)
+	while (!all_answered(a) && (now_ms = clock_mono_ms()) < end_ms) {
+		if (poll(fds, ARRAY_SIZE(fds), end_ms - now_ms) < 0 && errno != EINTR)
 			return -errno;
 		read_arp(a);
 		read_nd(a);

@@ -11,13 +11,6 @@
 #include "log.h"
 #include "output.h"
 
-static struct json_object *json_endpoint(const struct tcpmig_endpoint *ep)
-{
-	char text[ENDPOINT_STRLEN];
-
-	return ep->family ? json_object_new_string(endpoint_format(ep, text)) : NULL;
-}
-
 static struct json_object *json_move(const struct message_move *move)
 {
 	struct json_object *json = json_object_new_object();
@@ -26,9 +19,9 @@ static struct json_object *json_move(const struct message_move *move)
 	json_object_object_add(json, "uuid",
 			       json_object_new_string(message_uuid_text(move->uuid, uuid)));
 	json_object_object_add(json, "epoch", json_object_new_uint64(move->epoch));
-	json_object_object_add(json, "old", json_endpoint(&move->old));
-	json_object_object_add(json, "cur", json_endpoint(&move->cur));
-	json_object_object_add(json, "next", json_endpoint(&move->next));
+	json_object_object_add(json, "old", output_endpoint(&move->old));
+	json_object_object_add(json, "cur", output_endpoint(&move->cur));
+	json_object_object_add(json, "next", output_endpoint(&move->next));
 	json_object_object_add(json, "state",
 			       json_object_new_string(message_state_name(move->state)));
 	json_object_object_add(json, "consented", json_object_new_boolean(move->consented));

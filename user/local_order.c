@@ -93,21 +93,6 @@ static int by_agent(const char *pin_dir, enum message_type type, const struct or
 			 why);
 }
 
-static int here(struct session *s, enum message_type type, const struct order *order,
-		struct order_outcome *outcome)
-{
-	bool our_netns = session_is_our_netns(s);
-
-	switch (type) {
-	case MESSAGE_LOCAL_HOLD:
-		return order_hold(&s->tables, our_netns, order, outcome);
-	case MESSAGE_LOCAL_REDIRECT:
-		return order_redirect(&s->tables, our_netns, order, outcome);
-	default:
-		return rules_release(&s->tables, &order->old);
-	}
-}
-
 /*
  * What the command looks at after the agent has done the work, as if it had done it. Without
  * the lock while the agent works: it needs it.
@@ -144,7 +129,7 @@ int local_order(const char *pin_dir, enum message_type type, const struct order 
 	else if (agent)
 		err = there(&s, type, order, outcome, &locked);
 	else
-		err = here(&s, type, order, outcome);
+		err = order_carry_out(&s.tables, session_is_our_netns(&s), type, order, outcome);
 	session_note_way(&order->next, &outcome->way);
 	if (locked)
 		session_settle(&s);

@@ -36,6 +36,15 @@ static struct mnl_socket *open_bus(int bus)
 	return nl;
 }
 
+static void keep_close(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kept_buses); i++) {
+		if (kept[kept_buses[i]])
+			mnl_socket_close(kept[kept_buses[i]]);
+		kept[kept_buses[i]] = NULL;
+	}
+}
+
 int netlink_keep_open(void)
 {
 	int err;
@@ -47,20 +56,11 @@ int netlink_keep_open(void)
 			kept[bus] = open_bus(bus);
 		if (!kept[bus]) {
 			err = -errno;
-			netlink_keep_close();
+			keep_close();
 			return err;
 		}
 	}
 	return 0;
-}
-
-void netlink_keep_close(void)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(kept_buses); i++) {
-		if (kept[kept_buses[i]])
-			mnl_socket_close(kept[kept_buses[i]]);
-		kept[kept_buses[i]] = NULL;
-	}
 }
 
 /*

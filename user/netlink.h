@@ -30,9 +30,6 @@ int netlink_talk(int bus, struct nlmsghdr *nlh, netlink_cb *cb, void *ctx);
  */
 int netlink_keep_open(void);
 
-/** netlink_keep_close() - each talk opens its own again. */
-void netlink_keep_close(void);
-
 /**
  * netlink_route() - the interface by which packets to @to leave.
  * @on_link: if not NULL: set to whether @to itself is the next hop, not a gateway

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clocks.h"
 #include "notify.h"
 
 static struct sockaddr_un address;
@@ -59,11 +59,9 @@ int notify(const char *text)
 
 int notify_reloading(void)
 {
-	struct timespec now;
 	char text[64];
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
-		 now.tv_sec * 1000000ULL + now.tv_nsec / 1000);
+		 (unsigned long long)clock_mono_ns() / 1000);
 	return notify(text);
 }

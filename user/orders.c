@@ -125,6 +125,20 @@ int order_redirect(struct tables *t, bool our_netns, const struct order *order,
 	return err;
 }
 
+int order_carry_out(struct tables *t, bool our_netns, enum message_type type,
+		    const struct order *order, struct order_outcome *outcome)
+{
+	switch (type) {
+	case MESSAGE_LOCAL_HOLD:
+		return order_hold(t, our_netns, order, outcome);
+	case MESSAGE_LOCAL_REDIRECT:
+		return order_redirect(t, our_netns, order, outcome);
+	default:
+		*outcome = (struct order_outcome){};
+		return rules_release(t, &order->old);
+	}
+}
+
 bool order_narrows(const struct tables *t, const struct order *order)
 {
 	struct rules_view rule;

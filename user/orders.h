@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "control_message.h"
 #include "rules.h"
 
 /**
@@ -64,6 +65,13 @@ int order_hold(struct tables *t, bool our_netns, const struct order *order,
  */
 int order_redirect(struct tables *t, bool our_netns, const struct order *order,
 		   struct order_outcome *outcome);
+
+/**
+ * order_carry_out() - the order that @type names: MESSAGE_LOCAL_HOLD, _REDIRECT or _RELEASE.
+ * Return: as order_hold(), order_redirect() and rules_release().
+ */
+int order_carry_out(struct tables *t, bool our_netns, enum message_type type,
+		    const struct order *order, struct order_outcome *outcome);
 
 /** order_narrows() - does the rule redirect new connections now, and will not after @order? */
 bool order_narrows(const struct tables *t, const struct order *order);

@@ -4,6 +4,7 @@
 #include <libsmartcols/libsmartcols.h>
 #include <stdio.h>
 
+#include "endpoint.h"
 #include "findings.h"
 #include "log.h"
 #include "output.h"
@@ -33,6 +34,13 @@ struct json_object *output_finding(const struct finding *finding)
 	json_object_object_add(json, "cure",
 			       finding->cure ? json_object_new_string(finding->cure) : NULL);
 	return json;
+}
+
+struct json_object *output_endpoint(const struct tcpmig_endpoint *ep)
+{
+	char text[ENDPOINT_STRLEN];
+
+	return ep->family ? json_object_new_string(endpoint_format(ep, text)) : NULL;
 }
 
 struct libscols_table *output_table_new(const struct output_column *columns, size_t count)

@@ -8,12 +8,16 @@
 struct finding;
 struct json_object;
 struct libscols_table;
+struct tcpmig_endpoint;
 
 /** output_json() - print @json on stdout and free it. Return: exit status. */
 int output_json(struct json_object *json);
 
 /** output_finding() - as JSON object: check, result, detail, cure (null where there is none). */
 struct json_object *output_finding(const struct finding *finding);
+
+/** output_endpoint() - as JSON string; null where its family is 0: not known. */
+struct json_object *output_endpoint(const struct tcpmig_endpoint *ep);
 
 /* What a column holds: short text, numbers, or text to be wrapped at the terminal's edge. */
 enum { OUTPUT_TEXT, OUTPUT_NUMBER, OUTPUT_WRAPPED };

@@ -85,18 +85,29 @@ static int make_dir(struct pindir *dir)
 	return 0;
 }
 
-int pindir_lock(struct pindir *dir, int wait_ms)
+static int lock(int fd, int wait_ms)
 {
 	const struct timespec retry = { .tv_nsec = LOCK_RETRY_MS * 1000000 };
 
 	for (int waited = 0; waited <= wait_ms; waited += LOCK_RETRY_MS) {
-		if (!flock(dir->fd, LOCK_EX | LOCK_NB))
+		if (!flock(fd, LOCK_EX | LOCK_NB))
 			return 0;
 		if (errno != EWOULDBLOCK)
 			return -errno;
 		nanosleep(&retry, NULL);
 	}
 	return -EBUSY;
+}
+
+int pindir_lock(struct pindir *dir, int wait_ms)
+{
+	struct stat st;
+	int err = lock(dir->fd, wait_ms);
+
+	if (err || (!fstat(dir->fd, &st) && st.st_nlink))
+		return err;
+	pindir_unlock(dir);
+	return -ENOENT;
 }
 
 /* Whoever held the lock before us may have removed the directory. */
@@ -137,7 +148,7 @@ int pindir_open(struct pindir *dir, const char *path, bool create)
 		}
 		err = check_owner(dir->fd);
 		if (!err)
-			err = pindir_lock(dir, LOCK_WAIT_MS);
+			err = lock(dir->fd, LOCK_WAIT_MS);
 		if (err) {
 			pindir_close(dir);
 			return err;

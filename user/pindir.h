@@ -41,9 +41,10 @@ void pindir_close(struct pindir *dir);
 void pindir_unlock(struct pindir *dir);
 
 /**
- * pindir_lock() - lock again what was unlocked. The directory may have been removed meanwhile.
+ * pindir_lock() - lock again what was unlocked.
  * @wait_ms: at most, for another command
- * Return: 0; -EBUSY: another command holds the lock; -errno.
+ * Return: 0; -EBUSY: another command holds the lock; -ENOENT: the directory has been removed;
+ * -errno.
  */
 int pindir_lock(struct pindir *dir, int wait_ms);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
+#include "clocks.h"
 #include "endpoint.h"
 #include "rule_entries.h"
 
@@ -11,22 +11,9 @@ __u64 rule_word_load(const struct tcpmig_rule *rule)
 	return __atomic_load_n(&rule->word, __ATOMIC_ACQUIRE);
 }
 
-static __u64 clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (__u64)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-__u64 rule_now_ns(void)
-{
-	return clock_ns(CLOCK_BOOTTIME);
-}
-
 __u32 rule_flow_seen_now(void)
 {
-	return clock_ns(CLOCK_MONOTONIC) >> TCPMIG_SEEN_SHIFT;
+	return clock_mono_ns() >> TCPMIG_SEEN_SHIFT;
 }
 
 /* To whom the rule leads now: the next owner while it is awaited. */
@@ -47,7 +34,7 @@ void rule_set_state(const struct tables *t, struct tcpmig_rule *rule, __u16 hop,
 				      .word = tcpmig_word(epoch, hop, state),
 				      .key = { .remote = rule->old } };
 
-	rule->changed_ns = rule_now_ns();
+	rule->changed_ns = clock_boot_ns();
 	__atomic_store_n(&rule->word, event.word, __ATOMIC_RELEASE);
 	if (state != TCPMIG_FREE)
 		event.key.local = *owner_led_to(rule);

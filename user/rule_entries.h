@@ -11,9 +11,6 @@
 /** rule_word_load() - state, hop and epoch as BPF sees them now. */
 __u64 rule_word_load(const struct tcpmig_rule *rule);
 
-/** rule_now_ns() - CLOCK_BOOTTIME, as in struct tcpmig_rule. */
-__u64 rule_now_ns(void);
-
 /**
  * rule_set_state() - the flip. Everything that the new state reads has been written before.
  * Those who watch are told afterwards.

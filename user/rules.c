@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
+#include "clocks.h"
 #include "endpoint.h"
 #include "rule_entries.h"
 #include "rules.h"
@@ -14,7 +14,8 @@ static struct tcpmig_owner *owner_at(struct tcpmig_rule *rule, __u16 hop)
 
 static void set_deadline(struct tcpmig_rule *rule, __u32 ms)
 {
-	__atomic_store_n(&rule->deadline_ns, rule_now_ns() + (__u64)ms * 1000000, __ATOMIC_RELEASE);
+	__atomic_store_n(&rule->deadline_ns, clock_boot_ns() + (__u64)ms * 1000000,
+			 __ATOMIC_RELEASE);
 }
 
 static bool has_old(const struct tcpmig_rule *rule, const struct tcpmig_endpoint *old)
@@ -65,7 +66,7 @@ static int rule_alloc(struct tables *t, const struct tcpmig_endpoint *old)
 		rule->ref = tcpmig_ref(slot, generation);
 		rule->old = *old;
 		rule->owner[0].peer = *old;
-		rule->made_ns = rule_now_ns();
+		rule->made_ns = clock_boot_ns();
 		return slot;
 	}
 	return -ENOSPC;
@@ -136,7 +137,7 @@ static enum tcpmig_state state_now(const struct tcpmig_rule *rule)
 {
 	enum tcpmig_state state = tcpmig_word_state(rule_word_load(rule));
 
-	if (state == TCPMIG_HELD && rule_now_ns() > rule->deadline_ns)
+	if (state == TCPMIG_HELD && clock_boot_ns() > rule->deadline_ns)
 		return TCPMIG_ACTIVE;
 	return state;
 }
@@ -145,7 +146,7 @@ static bool is_reserved(const struct tcpmig_rule *rule)
 {
 	return rule->flags & TCPMIG_RULE_RESERVED &&
 	       tcpmig_word_state(rule_word_load(rule)) == TCPMIG_ACTIVE &&
-	       rule_now_ns() <= rule->deadline_ns;
+	       clock_boot_ns() <= rule->deadline_ns;
 }
 
 /*
@@ -436,7 +437,7 @@ int rules_release(struct tables *t, const struct tcpmig_endpoint *old)
 bool rules_view(const struct tables *t, __u32 slot, struct rules_view *view)
 {
 	struct tcpmig_rule *rule = &t->rules[slot];
-	__u64 word = rule_word_load(rule), now = rule_now_ns();
+	__u64 word = rule_word_load(rule), now = clock_boot_ns();
 	__u16 hop = tcpmig_word_hop(word);
 
 	if (tcpmig_word_state(word) == TCPMIG_FREE || hold_is_over(rule))

@@ -157,6 +157,35 @@ static void tells_families_apart(void **state)
 	assert_false(endpoint_same(&v4, &v6));
 }
 
+static void goes_to_a_socket_call_and_back(void **state)
+{
+	static const char *const texts[] = { "192.0.2.1:80", "[2001:db8::1]:443", "10.9.0.2:1" };
+	static const socklen_t lengths[] = { sizeof(struct sockaddr_in),
+					     sizeof(struct sockaddr_in6),
+					     sizeof(struct sockaddr_in) };
+	struct sockaddr_storage addr;
+	struct tcpmig_endpoint ep, back;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		assert_null(endpoint_parse(texts[i], &ep));
+		assert_int_equal(endpoint_to_sockaddr(&ep, &addr), lengths[i]);
+		assert_int_equal(addr.ss_family, ep.family);
+		memset(&back, 0xa5, sizeof(back));
+		endpoint_of_sockaddr(&back, (struct sockaddr *)&addr);
+		assert_memory_equal(&back, &ep, sizeof(ep));
+	}
+	/* what a socket for both families accepts */
+	((struct sockaddr_in6 *)&addr)->sin6_family = AF_INET6;
+	assert_int_equal(
+		inet_pton(AF_INET6, "::ffff:192.0.2.1", &((struct sockaddr_in6 *)&addr)->sin6_addr),
+		1);
+	((struct sockaddr_in6 *)&addr)->sin6_port = htons(80);
+	endpoint_of_sockaddr(&back, (struct sockaddr *)&addr);
+	assert_null(endpoint_parse("192.0.2.1:80", &ep));
+	assert_memory_equal(&back, &ep, sizeof(ep));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +194,7 @@ int main(void)
 		cmocka_unit_test(port_may_be_optional),
 		cmocka_unit_test(knows_what_no_interface_carries),
 		cmocka_unit_test(tells_families_apart),
+		cmocka_unit_test(goes_to_a_socket_call_and_back),
 	};
 
 	return cmocka_run_group_tests_name("endpoint", tests, NULL, NULL);
