@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clocks.h"
 #include "endpoint.h"
 #include "events.h"
 #include "pindir.h"
@@ -107,13 +108,12 @@ void events_close(struct events *e)
 /* The kernel stamps with CLOCK_BOOTTIME, people read wall time. */
 static void wall_time(__u64 boottime_ns, struct tm *tm, long *us)
 {
-	struct timespec wall, boot;
+	struct timespec wall;
 	__s64 ns;
 	time_t s;
 
 	clock_gettime(CLOCK_REALTIME, &wall);
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	ns = (wall.tv_sec - boot.tv_sec) * 1000000000LL + wall.tv_nsec - boot.tv_nsec +
+	ns = wall.tv_sec * 1000000000LL + wall.tv_nsec - (__s64)clock_boot_ns() +
 	     (__s64)boottime_ns;
 	s = ns / 1000000000;
 	*us = ns % 1000000000 / 1000;

@@ -20,10 +20,10 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent_conf.h"
+#include "clocks.h"
 #include "control_link.h"
 #include "endpoint.h"
 #include "median.h"
@@ -71,10 +71,7 @@ static void die(const char *fmt, ...)
 
 static double now_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
+	return clock_mono_ns() / 1e6;
 }
 
 /* A socket belongs to the namespace in which it was made. */

@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../bpf/packet.h"
 #include "cleanup.h"
+#include "clocks.h"
 #include "datapath.h"
 #include "datapath.skel.h"
 #include "endpoint.h"
@@ -212,10 +212,7 @@ static void measure_with_policy(const struct family *f)
 
 static double now_us(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
+	return clock_mono_ns() / 1e3;
 }
 
 /* go: from armed to active, for a rule with @flows flows. */

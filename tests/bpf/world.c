@@ -4,8 +4,8 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
+#include "clocks.h"
 #include "endpoint.h"
 #include "kernel.h"
 #include "rules.h"
@@ -130,10 +130,8 @@ static void read_counters(struct world *w, __u64 counters[], struct tcpmig_rule_
 static void follow(struct world *w)
 {
 	struct model *m = &w->model;
-	struct timespec now;
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	m->now_ns = now.tv_sec * 1000000000UL + now.tv_nsec;
+	m->now_ns = clock_boot_ns();
 	memcpy(m->rules, w->tables.rules, sizeof(m->rules));
 	tables_get_policy(&w->policy, &m->policy);
 	m->remotes_count = READ_MAP(w, tcpmig_remotes, m->remotes);
