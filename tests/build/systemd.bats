@@ -12,8 +12,7 @@ ATTACH_EXPOSURE=24
 
 setup_file() {
 	export PREFIX=$BATS_FILE_TMPDIR/prefix
-	# What is built, as it is: other suites run it, and with other flags all would be built anew.
-	make -s -o all install PREFIX="$PREFIX"
+	make -s install PREFIX="$PREFIX"
 }
 
 teardown_file() { host_down; }
