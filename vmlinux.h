@@ -101,6 +101,8 @@ struct bpf_tcp_sock {
 	__u32 rtt_min;
 	__u32 snd_ssthresh;
 	__u32 rcv_nxt;
+	__u32 snd_nxt;
+	__u32 snd_una;
 };
 
 struct bpf_flow_keys;
@@ -147,6 +149,19 @@ struct __sk_buff {
 /* Not ABI: found by name, with CO-RE relocations. */
 struct sk_buff {
 	__u8 ip_summed : 2;
+} __attribute__((preserve_access_index));
+
+struct sock_common {
+	__u32 skc_tw_rcv_nxt;
+	__u32 skc_tw_snd_nxt;
+} __attribute__((preserve_access_index));
+
+struct inet_timewait_sock {
+	struct sock_common __tw_common;
+} __attribute__((preserve_access_index));
+
+struct tcp_timewait_sock {
+	struct inet_timewait_sock tw_sk;
 } __attribute__((preserve_access_index));
 
 struct ethhdr {

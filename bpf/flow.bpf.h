@@ -8,6 +8,7 @@
 
 #include "cache.bpf.h"
 #include "event.bpf.h"
+#include "tuple.bpf.h"
 
 /*
  * How long the entry of a connection that has ended stays: TCP may send its last FIN again
@@ -224,30 +225,6 @@ static __always_inline void flow_note_out(struct __sk_buff *skb, struct tcpmig_f
 		cache_void(&pkt->key.local); /* from here on every packet is looked at */
 	if ((flow->flags & flags) != flags || flow_is_over(flow->flags))
 		flow_note(flow, &pkt->key, flags);
-}
-
-static __always_inline void tuple_of(struct bpf_sock_tuple *tuple,
-				     const struct tcpmig_flow_key *key)
-{
-	__builtin_memset(tuple, 0, sizeof(*tuple));
-	if (key->remote.family == TCPMIG_AF_INET) {
-		tuple->ipv4.saddr = key->remote.addr32[3];
-		tuple->ipv4.daddr = key->local.addr32[3];
-		tuple->ipv4.sport = key->remote.port;
-		tuple->ipv4.dport = key->local.port;
-	} else {
-		__builtin_memcpy(tuple->ipv6.saddr, key->remote.addr, 16);
-		__builtin_memcpy(tuple->ipv6.daddr, key->local.addr, 16);
-		tuple->ipv6.sport = key->remote.port;
-		tuple->ipv6.dport = key->local.port;
-	}
-}
-
-static __always_inline __u32 tuple_size(const struct tcpmig_flow_key *key)
-{
-	const struct bpf_sock_tuple *tuple = 0;
-
-	return key->remote.family == TCPMIG_AF_INET ? sizeof(tuple->ipv4) : sizeof(tuple->ipv6);
 }
 
 enum fit {

@@ -38,6 +38,7 @@
 #define TCP_FLAG_ACK	 0x10
 
 /* bpf_sock.state */
+#define BPF_TCP_SYN_SENT  2
 #define BPF_TCP_TIME_WAIT 6
 #define BPF_TCP_CLOSE	  7 /* of what the kernel itself answers with, too */
 #define BPF_TCP_LAST_ACK  9

@@ -11,6 +11,7 @@
 #define offsetof(type, member) __builtin_offsetof(type, member)
 #endif
 
+#include "check.bpf.h"
 #include "hooks.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -35,4 +36,16 @@ int tcpmig_announce(struct tcpmig_event *event)
 
 	event_send(copy.type, copy.ref, copy.word, &copy.key);
 	return 0;
+}
+
+/* Run by the agent, with questions behind an Ethernet header (check.bpf.h). Return: how many. */
+SEC("tc")
+int tcpmig_check(struct __sk_buff *skb)
+{
+	__u32 i = 0;
+
+	while (i < TCPMIG_CHECKS_MAX &&
+	       check_one(skb, TCPMIG_CHECKS_OFFSET + i * sizeof(struct tcpmig_check)))
+		i++;
+	return i;
 }

@@ -438,6 +438,32 @@ struct tcpmig_event {
 };
 _Static_assert(sizeof(struct tcpmig_event) == 64, "no hidden padding");
 
+/* What tcpmig_check() says of a connection. */
+enum tcpmig_check_socket {
+	TCPMIG_CHECK_NONE,   /* no socket here, or none that may be asked about */
+	TCPMIG_CHECK_READ,   /* the numbers are those of its socket */
+	TCPMIG_CHECK_UNREAD, /* its socket is closed, and this kernel does not tell where it stood
+			      */
+};
+
+/**
+ * struct tcpmig_check - a question to tcpmig_check(), and its answer.
+ * @key:    OLD and the client: a flow of a rule
+ * @socket: enum tcpmig_check_socket; the numbers are TCP's, host byte order
+ */
+struct tcpmig_check {
+	struct tcpmig_flow_key key;
+	__u32 socket;
+	__u32 rcv_nxt;
+	__u32 snd_una;
+	__u32 snd_nxt;
+};
+_Static_assert(sizeof(struct tcpmig_check) == 56, "no hidden padding");
+
+/* At once, in what BPF_PROG_TEST_RUN takes for a packet, whose Ethernet header is not looked at. */
+#define TCPMIG_CHECKS_MAX    32
+#define TCPMIG_CHECKS_OFFSET 16
+
 /*
  * Counters, one per numbered reason: X(NAME, "json_name", is_drop, "what it says").
  * Append only: the numbers are part of the layout.

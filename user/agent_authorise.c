@@ -20,7 +20,7 @@ static const struct right rights[MESSAGE_TYPES_COUNT] = {
 	[MESSAGE_CONSENT] = { NEXT, NEXT }, [MESSAGE_HOLD] = { CUR, BOTH },
 	[MESSAGE_ARM] = { CUR, BOTH },	    [MESSAGE_COMMIT] = { CUR, CUR },
 	[MESSAGE_GO] = { BOTH, BOTH },	    [MESSAGE_ABORT] = { BOTH, NEXT },
-	[MESSAGE_STATUS] = { BOTH, BOTH },
+	[MESSAGE_STATUS] = { BOTH, BOTH },  [MESSAGE_CHECK] = { CUR, CUR },
 };
 
 bool authorise_peer(const struct agent_conf *conf, const struct agent_peer *peer,

@@ -6,13 +6,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "conf.h"
 #include "tcpmig_shared.h"
 
 #define AGENT_CONF_DEFAULT "/etc/tcpmig/agent.conf"
 #define AGENT_PORT	   7170
 #define AGENT_LISTEN_MAX   8
-#define AGENT_PATH_LEN	   256
-#define AGENT_CONF_BYTES   (64 * 1024)
 
 /**
  * struct agent_limits - [limits]; each for one certificate.
@@ -46,23 +45,21 @@ struct agent_conf {
 	struct tcpmig_endpoint listen[AGENT_LISTEN_MAX];
 	size_t listen_count;
 	char user[32];
-	char ca[AGENT_PATH_LEN];
-	char crl[AGENT_PATH_LEN]; /* empty: none */
-	char cert[AGENT_PATH_LEN];
-	char key[AGENT_PATH_LEN];
-	char state[AGENT_PATH_LEN];
+	char ca[CONF_PATH_LEN];
+	char crl[CONF_PATH_LEN]; /* empty: none */
+	char cert[CONF_PATH_LEN];
+	char key[CONF_PATH_LEN];
+	char state[CONF_PATH_LEN];
 	bool check_source;
 	struct agent_limits limits;
 	struct tcpmig_policy policies[TCPMIG_POLICIES_MAX];
 	size_t policy_count;
 };
 
-#define AGENT_CONF_WHY_LEN 256
-
 /**
  * agent_conf_parse() - read the text of a whole file.
- * @text: @len bytes, at most AGENT_CONF_BYTES
- * @why:  AGENT_CONF_WHY_LEN bytes; on error: the line, what it says, what was expected
+ * @text: @len bytes, at most CONF_BYTES
+ * @why:  CONF_WHY_LEN bytes; on error: the line, what it says, what was expected
  *
  * Unknown sections and keys are errors, and so is a section or a value that is there twice.
  * Without any [move] nothing may move (default deny).

@@ -5,9 +5,10 @@
 
 #include "agent_conf.h"
 #include "agent_keeper.h"
+#include "conf_file.h"
 #include "tls.h"
 
-#define AGENT_FILES_WHY_LEN 768
+#define AGENT_FILES_WHY_LEN CONF_FILE_WHY_LEN
 
 /**
  * agent_files_open() - open all of them, and see whether an agent can work with them.

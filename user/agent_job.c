@@ -62,6 +62,15 @@ bool job_refused(const struct job *o)
 	return o->answer->result != MESSAGE_OK;
 }
 
+void job_check_state(struct job *o, unsigned int allowed, const char *expected)
+{
+	enum message_state state = moves_state(o->m, &o->req->old);
+
+	if (!(allowed & 1U << state))
+		agent_refuse(o->answer, MESSAGE_CONFLICT, "%s: %s; expected %s",
+			     message_type_name(o->req->type), message_state_name(state), expected);
+}
+
 void job_check_path(struct job *o, const struct tcpmig_endpoint *next)
 {
 	o->answer->result = authorise_path(o->m->conf, &o->req->old, next, o->answer->text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the orders of hosts share: a request on its way, and checks. For agent_orders.c and
- * agent_reserve.c. */
+/* What the orders of hosts share: a request on its way, and checks. For agent_orders.c,
+ * agent_reserve.c and agent_check.c. */
 #ifndef TCPMIG_AGENT_JOB_H
 #define TCPMIG_AGENT_JOB_H
 
@@ -34,6 +34,9 @@ bool job_is_own(const struct job *o, const struct agent_move *move);
 /** job_refused() - has a check said no already? */
 bool job_refused(const struct job *o);
 
+/** job_check_state() - is it one of @allowed, bits by enum message_state? @expected: in words. */
+void job_check_state(struct job *o, unsigned int allowed, const char *expected);
+
 /** job_check_path() - by the administrator's policy. */
 void job_check_path(struct job *o, const struct tcpmig_endpoint *next);
 
@@ -48,5 +51,8 @@ void job_note_outcome(struct job *o);
 
 /** job_reserve() - carry out RESERVE. */
 void job_reserve(struct job *o);
+
+/** job_check_image() - carry out CHECK. */
+void job_check_image(struct job *o);
 
 #endif

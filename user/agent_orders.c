@@ -97,19 +97,10 @@ static void do_consent(struct job *o)
 	set_mark(o, &record->consented, "consent: state file");
 }
 
-static void check_state(struct job *o, unsigned int allowed, const char *expected)
-{
-	enum message_state state = moves_state(o->m, &o->req->old);
-
-	if (!(allowed & 1U << state))
-		agent_refuse(o->answer, MESSAGE_CONFLICT, "%s: %s; expected %s",
-			     message_type_name(o->req->type), message_state_name(state), expected);
-}
-
 static void check_held(struct job *o)
 {
-	check_state(o, 1 << MESSAGE_HELD | 1 << MESSAGE_ARMED | 1 << MESSAGE_IN_DOUBT,
-		    "held or armed");
+	job_check_state(o, 1 << MESSAGE_HELD | 1 << MESSAGE_ARMED | 1 << MESSAGE_IN_DOUBT,
+			"held or armed");
 }
 
 static void check_consent(struct job *o)
@@ -125,7 +116,7 @@ static void do_hold(struct job *o)
 	struct rules_flows here;
 	int err;
 
-	check_state(o, 1 << MESSAGE_RESERVED | 1 << MESSAGE_HELD, "reserved or held");
+	job_check_state(o, 1 << MESSAGE_RESERVED | 1 << MESSAGE_HELD, "reserved or held");
 	if (!job_refused(o))
 		job_check_path(o, &o->move->record.next);
 	if (job_refused(o))
@@ -202,7 +193,7 @@ static void do_go(struct job *o)
 {
 	int err;
 
-	check_state(o, 1 << MESSAGE_ARMED | 1 << MESSAGE_IN_DOUBT, "armed");
+	job_check_state(o, 1 << MESSAGE_ARMED | 1 << MESSAGE_IN_DOUBT, "armed");
 	if (!job_refused(o))
 		check_consent(o);
 	if (!job_refused(o) && !o->move->record.committed)
@@ -234,9 +225,11 @@ static void do_status(struct job *o)
 }
 
 static void (*const handlers[MESSAGE_TYPES_COUNT])(struct job *o) = {
-	[MESSAGE_QUERY] = do_query, [MESSAGE_RESERVE] = job_reserve, [MESSAGE_CONSENT] = do_consent,
-	[MESSAGE_HOLD] = do_hold,   [MESSAGE_ARM] = do_arm,	     [MESSAGE_COMMIT] = do_commit,
-	[MESSAGE_GO] = do_go,	    [MESSAGE_ABORT] = do_abort,	     [MESSAGE_STATUS] = do_status,
+	[MESSAGE_QUERY] = do_query,	[MESSAGE_RESERVE] = job_reserve,
+	[MESSAGE_CONSENT] = do_consent, [MESSAGE_HOLD] = do_hold,
+	[MESSAGE_ARM] = do_arm,		[MESSAGE_COMMIT] = do_commit,
+	[MESSAGE_GO] = do_go,		[MESSAGE_ABORT] = do_abort,
+	[MESSAGE_STATUS] = do_status,	[MESSAGE_CHECK] = job_check_image,
 };
 
 /*

@@ -209,7 +209,7 @@ int agent_start_policy(struct agent_start *start, const struct agent_conf *conf)
 
 static int open_state_and_policy(struct agent_start *start, const char *pin_dir)
 {
-	char path[AGENT_PATH_LEN + CONTROL_PATH_LEN];
+	char path[CONF_PATH_LEN + CONTROL_PATH_LEN];
 	bool made = false;
 	int err;
 

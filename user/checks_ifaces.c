@@ -19,6 +19,7 @@ struct ifaces {
 static void report_order(struct findings *f, const char *ifname, bool egress,
 			 const struct hook_order *order)
 {
+	const struct hook_prog *stranger = hook_stranger_before(order);
 	const char *way = egress ? "egress" : "ingress";
 	char text[ORDER_TEXT];
 
@@ -28,7 +29,7 @@ static void report_order(struct findings *f, const char *ifname, bool egress,
 			     "%s %s: our program is not there any more%s%s", ifname, way,
 			     order->count ? "; there are: " : "", text);
 		findings_cure(f, "tcpmig-bpf attach %s", ifname);
-	} else if (order->ours > 0) {
+	} else if (stranger) {
 		findings_add(f, "hook", FINDING_WARN,
 			     "%s %s: others come before ours and may hide packets from it: %s",
 			     ifname, way, text);
@@ -36,7 +37,7 @@ static void report_order(struct findings *f, const char *ifname, bool egress,
 			      "they must end with TC_ACT_UNSPEC (-1), not TC_ACT_OK, for "
 			      "packets that are not theirs; if counters in 'tcpmig-bpf stats' "
 			      "stand still, start %s after tcpmig-bpf",
-			      order->progs[0].name);
+			      stranger->name);
 	} else {
 		findings_add(f, "hook", FINDING_OK, "%s %s: %s%s", ifname, way,
 			     hook_others(order) ? "in this order: " : "only ", text);

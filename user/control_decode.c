@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/*
- * There is one way to write a message, and the decoder takes no other: what it has read must
- * pack to the very same bytes. So no field twice, none written out with its default, no bits
- * that are cut off, nothing behind the end.
- */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -13,86 +8,7 @@
 #include "control_frame.h"
 #include "control_wire.h"
 #include "endpoint.h"
-
-/* As the descriptors of protobuf-c say where a member is. */
-#define MEMBER(message, offset) ((const void *)((const char *)(message) + (offset)))
-
-static bool has_unknown(const ProtobufCMessage *message);
-
-static bool member_has_unknown(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *f)
-{
-	const ProtobufCMessage *const *repeated, *single;
-	size_t count;
-
-	if (f->label == PROTOBUF_C_LABEL_REPEATED) {
-		count = *(const size_t *)MEMBER(message, f->quantifier_offset);
-		repeated = *(const ProtobufCMessage *const *const *)MEMBER(message, f->offset);
-		for (size_t i = 0; i < count; i++)
-			if (has_unknown(repeated[i]))
-				return true;
-		return false;
-	}
-	if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF &&
-	    *(const uint32_t *)MEMBER(message, f->quantifier_offset) != f->id)
-		return false;
-	single = *(const ProtobufCMessage *const *)MEMBER(message, f->offset);
-	return single && has_unknown(single);
-}
-
-/* At any level: there are no more of them than control.proto has. */
-static bool has_unknown(const ProtobufCMessage *message)
-{
-	const ProtobufCMessageDescriptor *type = message->descriptor;
-
-	if (message->n_unknown_fields)
-		return true;
-	for (unsigned int i = 0; i < type->n_fields; i++)
-		if (type->fields[i].type == PROTOBUF_C_TYPE_MESSAGE &&
-		    member_has_unknown(message, &type->fields[i]))
-			return true;
-	return false;
-}
-
-static int is_canonical(struct arena *arena, const ProtobufCMessage *message, const void *buf,
-			size_t len)
-{
-	uint8_t *again;
-
-	if (protobuf_c_message_get_packed_size(message) != len)
-		return 0;
-	again = arena_alloc(arena, len);
-	if (!again)
-		return -ENOMEM;
-	protobuf_c_message_pack(message, again);
-	return !memcmp(again, buf, len);
-}
-
-/* Return: the message, as it is in @buf and in no other way; NULL and *@err and *@why. */
-static const ProtobufCMessage *unpack(struct arena *arena, const ProtobufCMessageDescriptor *type,
-				      const void *buf, size_t len, int *err, const char **why)
-{
-	const ProtobufCMessage *message = NULL;
-	int canonical;
-
-	*err = -EBADMSG;
-	*why = len ? "longer than a frame may be" : "empty";
-	if (len < 1 || len > FRAME_PAYLOAD_BYTES)
-		return NULL;
-	message = protobuf_c_message_unpack(type, &arena->allocator, len, buf);
-	*why = "damaged";
-	if (arena->failed)
-		*err = -ENOMEM;
-	if (!message || arena->failed)
-		return NULL;
-	*why = "a field that is not known";
-	if (has_unknown(message))
-		return NULL;
-	*why = "not written in the one way that is right";
-	canonical = is_canonical(arena, message, buf, len);
-	if (canonical < 0)
-		*err = canonical;
-	return canonical > 0 ? message : NULL;
-}
+#include "strict_proto.h"
 
 static const char *take_addr(ProtobufCBinaryData addr, uint32_t port, struct tcpmig_endpoint *ep)
 {
@@ -159,6 +75,53 @@ static int take_flows(Tcpmig__Flows *const *groups, size_t n_groups, struct mess
 	for (size_t i = 0; !err && i < n_groups; i++)
 		err = take_group(groups[i], flows, why);
 	return err;
+}
+
+/* The flows, by what Sequences has in common with Flows. */
+static int take_check_flows(struct arena *arena, const Tcpmig__Check *from,
+			    struct message_flows *flows, const char **why)
+{
+	size_t n = from->n_flows;
+	Tcpmig__Flows *groups = arena_alloc(arena, (n + 1) * sizeof(*groups));
+	Tcpmig__Flows **list = arena_alloc(arena, (n + 1) * sizeof(*list));
+
+	if (!groups || !list)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const Tcpmig__Sequences *group = from->flows[i];
+
+		*why = "not as many sequence numbers as flows";
+		if (group->n_rcv_nxt != group->n_ports || group->n_snd_una != group->n_ports ||
+		    group->n_snd_nxt != group->n_ports)
+			return -EBADMSG;
+		tcpmig__flows__init(&groups[i]);
+		groups[i].addr = group->addr;
+		groups[i].ports = group->ports;
+		groups[i].n_ports = group->n_ports;
+		list[i] = &groups[i];
+	}
+	return take_flows(list, n, flows, why);
+}
+
+static int take_check(struct arena *arena, const Tcpmig__Check *from, struct message_request *req,
+		      const char **why)
+{
+	int err = take_check_flows(arena, from, &req->flows, why);
+	struct message_sequences *to;
+
+	if (err || !req->flows.count)
+		return err;
+	to = req->sequences = malloc(req->flows.count * sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->n_flows; i++) {
+		const Tcpmig__Sequences *group = from->flows[i];
+
+		for (size_t k = 0; k < group->n_ports; k++)
+			*to++ = (struct message_sequences){ group->rcv_nxt[k], group->snd_una[k],
+							    group->snd_nxt[k] };
+	}
+	return 0;
 }
 
 static const char *take_text(const char *from, char text[MESSAGE_TEXT_MAX])
@@ -275,8 +238,8 @@ int message_request_decode(struct message_request *req, const void *buf, size_t 
 
 	arena_init(&arena);
 	memset(req, 0, sizeof(*req));
-	from = (const Tcpmig__Request *)unpack(&arena, &tcpmig__request__descriptor, buf, len, &err,
-					       why);
+	from = (const Tcpmig__Request *)strict_unpack(&arena, &tcpmig__request__descriptor, buf,
+						      len, FRAME_PAYLOAD_BYTES, &err, why);
 	if (!from)
 		return err;
 	*why = take_head(from, req);
@@ -290,7 +253,10 @@ int message_request_decode(struct message_request *req, const void *buf, size_t 
 		*why = take_text(body.text, req->text);
 	if (*why)
 		return -EBADMSG;
-	err = take_flows(body.groups, body.n_groups, &req->flows, why);
+	if (req->type == MESSAGE_CHECK)
+		err = take_check(&arena, from->check, req, why);
+	else
+		err = take_flows(body.groups, body.n_groups, &req->flows, why);
 	if (err)
 		return err;
 	*why = wire_check_request(req);
@@ -355,6 +321,9 @@ static const char *take_answer(const Tcpmig__Answer *from, struct message_answer
 	answer->deadline_ms = from->deadline_ms;
 	answer->version = from->version;
 	answer->missing_count = from->missing_count;
+	answer->matching = from->matching;
+	answer->unchecked = from->unchecked;
+	answer->lost_count = from->lost_count;
 	answer->has_move = from->move;
 	if (!why && from->move)
 		why = take_move(from->move, &answer->move);
@@ -370,8 +339,8 @@ int message_answer_decode(struct message_answer *answer, const void *buf, size_t
 
 	arena_init(&arena);
 	memset(answer, 0, sizeof(*answer));
-	from = (const Tcpmig__Answer *)unpack(&arena, &tcpmig__answer__descriptor, buf, len, &err,
-					      why);
+	from = (const Tcpmig__Answer *)strict_unpack(&arena, &tcpmig__answer__descriptor, buf, len,
+						     FRAME_PAYLOAD_BYTES, &err, why);
 	if (!from)
 		return err;
 	*why = take_answer(from, answer);
@@ -380,6 +349,8 @@ int message_answer_decode(struct message_answer *answer, const void *buf, size_t
 	err = take_moves(from, answer, why);
 	if (!err)
 		err = take_flows(from->missing, from->n_missing, &answer->missing, why);
+	if (!err)
+		err = take_flows(from->lost, from->n_lost, &answer->lost, why);
 	if (err)
 		return err;
 	*why = wire_check_answer(answer);

@@ -16,8 +16,7 @@
 #include "control_link.h"
 #include "endpoint.h"
 
-#define RETRY_MS      20
-#define IS_IT_RUNNING "; is the agent running?"
+#define RETRY_MS 20
 
 int control_wait(int fd, short events, uint64_t end_ms)
 {
@@ -87,7 +86,7 @@ static int say_why(int err, const char *name, unsigned int timeout_ms, const cha
 }
 
 static int dial(int fd, const struct tcpmig_endpoint *agent, const struct tcpmig_endpoint *from,
-		unsigned int timeout_ms, uint64_t end_ms, char *why)
+		const char *hint, unsigned int timeout_ms, uint64_t end_ms, char *why)
 {
 	char name[ENDPOINT_STRLEN], own[ENDPOINT_STRLEN];
 	struct tcpmig_endpoint addr;
@@ -96,7 +95,7 @@ static int dial(int fd, const struct tcpmig_endpoint *agent, const struct tcpmig
 	endpoint_format(agent, name);
 	if (!err) {
 		err = connect_to(fd, agent, end_ms);
-		return err ? say_why(err, name, timeout_ms, IS_IT_RUNNING, why) : 0;
+		return err ? say_why(err, name, timeout_ms, hint, why) : 0;
 	}
 	addr = *from;
 	addr.port = 0;
@@ -113,16 +112,15 @@ static int dial(int fd, const struct tcpmig_endpoint *agent, const struct tcpmig
 }
 
 int control_dial(const struct tcpmig_endpoint *agent, const struct tcpmig_endpoint *from,
-		 unsigned int timeout_ms, uint64_t end_ms, char *why)
+		 const char *hint, unsigned int timeout_ms, uint64_t end_ms, char *why)
 {
 	char name[ENDPOINT_STRLEN];
 	int fd = socket(agent->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int err;
 
 	if (fd < 0)
-		return say_why(-errno, endpoint_format(agent, name), timeout_ms, IS_IT_RUNNING,
-			       why);
-	err = dial(fd, agent, from, timeout_ms, end_ms, why);
+		return say_why(-errno, endpoint_format(agent, name), timeout_ms, hint, why);
+	err = dial(fd, agent, from, hint, timeout_ms, end_ms, why);
 	if (!err)
 		return fd;
 	close(fd);

@@ -15,12 +15,13 @@ int control_wait(int fd, short events, uint64_t end_ms);
 /**
  * control_dial() - a non-blocking TCP connection.
  * @from: address to connect from, whatever its port; NULL: as the route says
+ * @hint: what to ask oneself if nobody answers: "; is the agent running?"
  * @timeout_ms, @end_ms: how long that is altogether, for the message; until when
  * @why:  CONTROL_WHY_LEN bytes; on error: what is wrong, as a phrase that names @agent
  * Return: descriptor; -errno.
  */
 int control_dial(const struct tcpmig_endpoint *agent, const struct tcpmig_endpoint *from,
-		 unsigned int timeout_ms, uint64_t end_ms, char *why);
+		 const char *hint, unsigned int timeout_ms, uint64_t end_ms, char *why);
 
 /** control_dial_local() - likewise to the UNIX socket at @path. */
 int control_dial_local(const char *path, unsigned int timeout_ms, uint64_t end_ms, char *why);

@@ -77,6 +77,7 @@ static size_t fitting(const struct message_flows *flows, size_t room)
 struct groups {
 	Tcpmig__Flows **at;
 	size_t count;
+	Tcpmig__Sequences **check; /* of CHECK: the same, and their numbers */
 };
 
 static int group_flows(struct arena *arena, const struct message_flows *flows,
@@ -115,6 +116,81 @@ static int put_flows(struct arena *arena, const struct message_flows *from, stru
 	int err = sort_flows(arena, from, &flows);
 
 	return err ? err : group_flows(arena, &flows, groups);
+}
+
+/* A flow of CHECK, to sort. */
+struct checked {
+	struct tcpmig_endpoint at;
+	struct message_sequences seq;
+};
+
+static int order_checked(const void *a, const void *b)
+{
+	const struct checked *one = a, *other = b;
+
+	return wire_flow_order(&one->at, &other->at);
+}
+
+/* The flows of @req with their numbers, in ascending order, each once. Return: NULL: no memory. */
+static struct checked *sort_checked(struct arena *arena, const struct message_request *req,
+				    size_t *count)
+{
+	size_t n = req->flows.count;
+	struct checked *all = arena_alloc(arena, (n + 1) * sizeof(*all));
+
+	*count = 0;
+	for (size_t i = 0; all && i < n; i++)
+		all[i] = (struct checked){ req->flows.at[i], req->sequences[i] };
+	if (all && !is_sorted(&req->flows))
+		qsort(all, n, sizeof(*all), order_checked);
+	for (size_t i = 0; all && i < n; i++)
+		if (!*count || order_checked(&all[*count - 1], &all[i]))
+			all[(*count)++] = all[i];
+	return all;
+}
+
+static int put_sequences(struct arena *arena, const struct groups *groups, uint32_t *numbers,
+			 size_t count, Tcpmig__Sequences **to)
+{
+	for (size_t i = 0, at = 0; i < groups->count; at += groups->at[i++]->n_ports) {
+		Tcpmig__Sequences *group = to[i] = arena_alloc(arena, sizeof(*group));
+
+		if (!group)
+			return -ENOMEM;
+		tcpmig__sequences__init(group);
+		group->addr = groups->at[i]->addr;
+		group->ports = groups->at[i]->ports;
+		group->n_ports = group->n_rcv_nxt = groups->at[i]->n_ports;
+		group->n_snd_una = group->n_snd_nxt = groups->at[i]->n_ports;
+		group->rcv_nxt = numbers + at;
+		group->snd_una = numbers + count + at;
+		group->snd_nxt = numbers + 2 * count + at;
+	}
+	return 0;
+}
+
+static int put_check(struct arena *arena, const struct message_request *req, struct groups *groups)
+{
+	struct message_flows flows = {};
+	struct checked *all = sort_checked(arena, req, &flows.count);
+	size_t n = flows.count;
+	uint32_t *numbers = arena_alloc(arena, (3 * n + 1) * sizeof(*numbers));
+	int err;
+
+	flows.at = arena_alloc(arena, (n + 1) * sizeof(*flows.at));
+	if (!all || !numbers || !flows.at)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		flows.at[i] = all[i].at;
+		numbers[i] = all[i].seq.rcv_nxt;
+		numbers[n + i] = all[i].seq.snd_una;
+		numbers[2 * n + i] = all[i].seq.snd_nxt;
+	}
+	err = group_flows(arena, &flows, groups);
+	if (err)
+		return err;
+	groups->check = arena_alloc(arena, (groups->count + 1) * sizeof(*groups->check));
+	return groups->check ? put_sequences(arena, groups, numbers, n, groups->check) : -ENOMEM;
 }
 
 /* Return: @to, or NULL: not known. */
@@ -162,6 +238,7 @@ union bodies {
 	Tcpmig__Go go;
 	Tcpmig__Abort abort;
 	Tcpmig__Status status;
+	Tcpmig__Check check;
 	Tcpmig__LocalHold local_hold;
 	Tcpmig__LocalRedirect local_redirect;
 	Tcpmig__LocalRelease local_release;
@@ -256,6 +333,11 @@ static void put_body(const struct message_request *req, const struct groups *gro
 		body->arm.flows = groups->at;
 		body->arm.n_flows = groups->count;
 		break;
+	case MESSAGE_CHECK:
+		tcpmig__check__init(&body->check);
+		body->check.flows = groups->check;
+		body->check.n_flows = groups->count;
+		break;
 	case MESSAGE_ABORT:
 		tcpmig__abort__init(&body->abort);
 		body->abort.reason = (char *)req->text;
@@ -282,7 +364,9 @@ int message_request_encode(const struct message_request *req, void *buf)
 	if (wire_check_request(req))
 		return -EINVAL;
 	has = wire_types[req->type].has;
-	if (has & WIRE_FLOWS)
+	if (has & WIRE_SEQUENCES)
+		err = put_check(&arena, req, &groups);
+	else if (has & WIRE_FLOWS)
 		err = put_flows(&arena, &req->flows, &groups);
 	if (err)
 		return err;
@@ -335,24 +419,38 @@ static int put_moves(struct arena *arena, const struct message_answer *answer, T
 	return 0;
 }
 
-/* As many as the frame still holds. */
-static int put_missing(struct arena *arena, const struct message_answer *answer, Tcpmig__Answer *to)
+/* As many as the frame, with all that is in @to already, still holds. */
+static int put_some(struct arena *arena, const Tcpmig__Answer *to, const struct message_flows *from,
+		    struct groups *groups)
 {
 	size_t used = tcpmig__answer__get_packed_size(to);
 	struct message_flows flows;
-	struct groups groups;
 	int err;
 
 	if (used > FRAME_PAYLOAD_BYTES)
 		return -EMSGSIZE;
-	err = sort_flows(arena, &answer->missing, &flows);
+	err = sort_flows(arena, from, &flows);
 	if (err)
 		return err;
 	flows.count = fitting(&flows, FRAME_PAYLOAD_BYTES - used);
-	err = group_flows(arena, &flows, &groups);
-	to->missing = groups.at;
-	to->n_missing = groups.count;
-	return err;
+	return group_flows(arena, &flows, groups);
+}
+
+static int put_lists(struct arena *arena, const struct message_answer *answer, Tcpmig__Answer *to)
+{
+	struct groups lost, missing;
+	int err = put_some(arena, to, &answer->lost, &lost);
+
+	if (err)
+		return err;
+	to->lost = lost.at;
+	to->n_lost = lost.count;
+	err = put_some(arena, to, &answer->missing, &missing);
+	if (err)
+		return err;
+	to->missing = missing.at;
+	to->n_missing = missing.count;
+	return 0;
 }
 
 int message_answer_encode(const struct message_answer *answer, void *buf)
@@ -378,9 +476,12 @@ int message_answer_encode(const struct message_answer *answer, void *buf)
 	to.room = answer->room;
 	to.deadline_ms = answer->deadline_ms;
 	to.missing_count = answer->missing_count;
+	to.matching = answer->matching;
+	to.unchecked = answer->unchecked;
+	to.lost_count = answer->lost_count;
 	to.version = answer->version;
 	err = put_moves(&arena, answer, &to);
 	if (!err)
-		err = put_missing(&arena, answer, &to);
+		err = put_lists(&arena, answer, &to);
 	return err ? err : put_frame(&to.base, buf);
 }

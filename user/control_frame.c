@@ -7,11 +7,16 @@
 
 int frame_payload(const uint8_t head[FRAME_HEAD_BYTES])
 {
+	return frame_payload_within(head, FRAME_PAYLOAD_BYTES);
+}
+
+int frame_payload_within(const uint8_t head[FRAME_HEAD_BYTES], uint32_t max)
+{
 	uint32_t len;
 
 	memcpy(&len, head, sizeof(len));
 	len = ntohl(len);
-	return len < 1 || len > FRAME_PAYLOAD_BYTES ? -EMSGSIZE : (int)len;
+	return len < 1 || len > max ? -EMSGSIZE : (int)len;
 }
 
 void frame_put_head(uint8_t head[FRAME_HEAD_BYTES], size_t payload)

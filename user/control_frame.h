@@ -17,9 +17,12 @@
  */
 int frame_payload(const uint8_t head[FRAME_HEAD_BYTES]);
 
+/** frame_payload_within() - the same where a frame may have @max bytes, less than 2 GiB. */
+int frame_payload_within(const uint8_t head[FRAME_HEAD_BYTES], uint32_t max);
+
 /**
  * frame_put_head() - the head of a frame with @payload bytes.
- * @payload: 1..FRAME_PAYLOAD_BYTES
+ * @payload: 1..FRAME_PAYLOAD_BYTES, or what another protocol allows
  */
 void frame_put_head(uint8_t head[FRAME_HEAD_BYTES], size_t payload);
 

@@ -1,33 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The conversation: TLS where it goes by network, HELLO, one frame a message. */
 #include <errno.h>
-#include <openssl/err.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "clocks.h"
 #include "control_dial.h"
 #include "control_frame.h"
 #include "control_link.h"
+#include "control_stream.h"
 #include "endpoint.h"
 
 /**
  * struct control_link - an open connection.
  * @name:     what messages call it
- * @ssl:      NULL on the control socket
  * @end_ms:   of what is being done now
  * @failed:   an order that was given up must not arrive later
  * @sent, @received: ids of the latest request and of the latest answer: answers come in order
  */
 struct control_link {
 	char name[CONTROL_PATH_LEN];
-	int fd;
-	SSL *ssl;
-	BIO_METHOD *method;
+	struct control_stream stream;
 	unsigned int timeout_ms;
 	bool failed;
 	uint64_t end_ms;
@@ -38,78 +32,9 @@ struct control_link {
 
 static int fail(struct control_link *link, int err, char *why)
 {
-	const char *name = link->name;
-	char reason[TLS_WHY_LEN];
-
 	link->failed = true;
-	if (err == -ETIMEDOUT) {
-		snprintf(why, CONTROL_WHY_LEN, "%s: no answer within %u ms", name,
-			 link->timeout_ms);
-	} else if (err == -ECONNRESET) {
-		snprintf(why, CONTROL_WHY_LEN, "%s: the agent has closed the connection", name);
-	} else if (err == -EPROTO && link->ssl) {
-		tls_failure(link->ssl, reason);
-		snprintf(why, CONTROL_WHY_LEN, "%s: TLS: %s", name, reason);
-	} else {
-		snprintf(why, CONTROL_WHY_LEN, "%s: %s", name, strerror(-err));
-	}
+	control_stream_why(&link->stream, err, link->name, "agent", link->timeout_ms, why);
 	return err;
-}
-
-/* What SSL_*() returned, as progress (> 0), or 0 after waiting, or -errno. */
-static int ssl_step(struct control_link *link, int ret)
-{
-	switch (SSL_get_error(link->ssl, ret)) {
-	case SSL_ERROR_NONE:
-		return ret;
-	case SSL_ERROR_WANT_READ:
-		return control_wait(link->fd, POLLIN, link->end_ms);
-	case SSL_ERROR_WANT_WRITE:
-		return control_wait(link->fd, POLLOUT, link->end_ms);
-	case SSL_ERROR_ZERO_RETURN:
-		return -ECONNRESET;
-	default: /* without a word in the queue it is the end of the stream, or an RST */
-		return ERR_peek_error() ? -EPROTO : -ECONNRESET;
-	}
-}
-
-static int socket_step(struct control_link *link, ssize_t ret, short events)
-{
-	if (ret > 0)
-		return ret;
-	if (ret < 0 && errno == EAGAIN)
-		return control_wait(link->fd, events, link->end_ms);
-	return ret == 0 || errno == EPIPE ? -ECONNRESET : errno == EINTR ? 0 : -errno;
-}
-
-static int link_write(struct control_link *link, const uint8_t *buf, size_t len)
-{
-	int done;
-
-	for (size_t at = 0; at < len; at += done) {
-		ERR_clear_error();
-		done = link->ssl
-			       ? ssl_step(link, SSL_write(link->ssl, buf + at, len - at))
-			       : socket_step(link, send(link->fd, buf + at, len - at, MSG_NOSIGNAL),
-					     POLLOUT);
-		if (done < 0)
-			return done;
-	}
-	return 0;
-}
-
-static int link_read(struct control_link *link, uint8_t *buf, size_t len)
-{
-	int done;
-
-	for (size_t at = 0; at < len; at += done) {
-		ERR_clear_error();
-		done = link->ssl ? ssl_step(link, SSL_read(link->ssl, buf + at, len - at))
-				 : socket_step(link, recv(link->fd, buf + at, len - at, 0), POLLIN);
-		if (done < 0)
-			return done;
-	}
-	return 0;
 }
 
 static void begin(struct control_link *link)
@@ -129,13 +54,13 @@ static int send_request(struct control_link *link, struct message_request *req, 
 		return len;
 	}
 	link->sent++;
-	err = link_write(link, link->frame, len);
+	err = control_stream_write(&link->stream, link->frame, len, link->end_ms);
 	return err ? fail(link, err, why) : 0;
 }
 
 static int read_frame(struct control_link *link, char *why)
 {
-	int err = link_read(link, link->frame, FRAME_HEAD_BYTES);
+	int err = control_stream_read(&link->stream, link->frame, FRAME_HEAD_BYTES, link->end_ms);
 	int len = err ? err : frame_payload(link->frame);
 
 	if (!err && len < 0) {
@@ -144,7 +69,7 @@ static int read_frame(struct control_link *link, char *why)
 		return -EBADMSG;
 	}
 	if (!err)
-		err = link_read(link, link->frame, len);
+		err = control_stream_read(&link->stream, link->frame, len, link->end_ms);
 	return err ? fail(link, err, why) : len;
 }
 
@@ -221,7 +146,7 @@ static int check_agent(struct control_link *link, struct tls *tls,
 {
 	char reason[TLS_WHY_LEN];
 	struct tls_peer peer;
-	int err = tls_peer_of(link->ssl, &peer, reason);
+	int err = tls_peer_of(link->stream.ssl, &peer, reason);
 
 	if (!err)
 		err = tls_peer_check(tls, &peer, reason);
@@ -240,22 +165,9 @@ static int check_agent(struct control_link *link, struct tls *tls,
 
 static int handshake(struct control_link *link, struct tls *tls, char *why)
 {
-	BIO *bio;
-	int err;
+	int err = control_stream_handshake(&link->stream, tls, link->end_ms);
 
-	link->method = control_bio_method();
-	link->ssl = link->method ? tls_session(tls) : NULL;
-	bio = link->ssl ? BIO_new(link->method) : NULL;
-	if (!bio)
-		return fail(link, -ENOMEM, why);
-	BIO_set_data(bio, &link->fd);
-	BIO_set_init(bio, 1);
-	SSL_set_bio(link->ssl, bio, bio);
-	do {
-		ERR_clear_error();
-		err = ssl_step(link, SSL_do_handshake(link->ssl));
-	} while (err == 0);
-	return err < 0 ? fail(link, err, why) : 0;
+	return err ? fail(link, err, why) : 0;
 }
 
 static struct control_link *link_new(const char *name, unsigned int timeout_ms, char *why)
@@ -267,7 +179,7 @@ static struct control_link *link_new(const char *name, unsigned int timeout_ms, 
 		return NULL;
 	}
 	snprintf(link->name, sizeof(link->name), "%s", name);
-	link->fd = -1;
+	link->stream.fd = -1;
 	link->timeout_ms = timeout_ms;
 	begin(link);
 	return link;
@@ -282,9 +194,10 @@ struct control_link *control_link_tls(struct tls *tls, const struct tcpmig_endpo
 
 	if (!link)
 		return NULL;
-	link->fd = control_dial(agent, from, timeout_ms, link->end_ms, why);
-	if (link->fd >= 0 && !handshake(link, tls, why) && !check_agent(link, tls, agent, why) &&
-	    !hello(link, why))
+	link->stream.fd = control_dial(agent, from, "; is the agent running?", timeout_ms,
+				       link->end_ms, why);
+	if (link->stream.fd >= 0 && !handshake(link, tls, why) &&
+	    !check_agent(link, tls, agent, why) && !hello(link, why))
 		return link;
 	control_link_close(link);
 	return NULL;
@@ -296,8 +209,8 @@ struct control_link *control_link_local(const char *path, unsigned int timeout_m
 
 	if (!link)
 		return NULL;
-	link->fd = control_dial_local(path, timeout_ms, link->end_ms, why);
-	if (link->fd >= 0 && !hello(link, why))
+	link->stream.fd = control_dial_local(path, timeout_ms, link->end_ms, why);
+	if (link->stream.fd >= 0 && !hello(link, why))
 		return link;
 	control_link_close(link);
 	return NULL;
@@ -305,18 +218,8 @@ struct control_link *control_link_local(const char *path, unsigned int timeout_m
 
 void control_link_close(struct control_link *link)
 {
-	const struct linger now = { .l_onoff = 1 };
-
 	if (!link)
 		return;
-	if (link->failed && link->fd >= 0) /* else TCP would go on sending */
-		setsockopt(link->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	else if (link->ssl && SSL_is_init_finished(link->ssl))
-		SSL_shutdown(link->ssl); /* says that nothing was cut off; waits for nobody */
-	SSL_free(link->ssl);
-	BIO_meth_free(link->method);
-	if (link->fd >= 0)
-		close(link->fd);
-	ERR_clear_error();
+	control_stream_close(&link->stream, link->failed);
 	free(link);
 }

@@ -53,14 +53,17 @@ bool message_type_is_local(enum message_type type)
 void message_request_free(struct message_request *req)
 {
 	free(req->flows.at);
+	free(req->sequences);
 	req->flows = (struct message_flows){};
+	req->sequences = NULL;
 }
 
 void message_answer_free(struct message_answer *answer)
 {
 	free(answer->missing.at);
+	free(answer->lost.at);
 	free(answer->moves);
-	answer->missing = (struct message_flows){};
+	answer->missing = answer->lost = (struct message_flows){};
 	answer->moves = NULL;
 	answer->move_count = 0;
 }
@@ -107,7 +110,12 @@ static size_t character(const char *text)
 
 bool message_text_is_valid(const char *text)
 {
-	if (strnlen(text, MESSAGE_TEXT_MAX) == MESSAGE_TEXT_MAX)
+	return message_text_fits(text, MESSAGE_TEXT_MAX);
+}
+
+bool message_text_fits(const char *text, size_t size)
+{
+	if (strnlen(text, size) == size)
 		return false;
 	for (size_t n; *text; text += n) {
 		n = character(text);

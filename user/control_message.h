@@ -12,7 +12,7 @@
 
 #include "tcpmig_shared.h"
 
-#define MESSAGE_VERSION	  1
+#define MESSAGE_VERSION	  2
 #define MESSAGE_FLOWS_MAX 1024
 #define MESSAGE_TEXT_MAX  512
 #define MESSAGE_MOVES_MAX 64
@@ -31,6 +31,7 @@
 	X(GO, "go", 0)                         \
 	X(ABORT, "abort", 0)                   \
 	X(STATUS, "status", 0)                 \
+	X(CHECK, "check", 0)                   \
 	X(LOCAL_HOLD, "local-hold", 1)         \
 	X(LOCAL_REDIRECT, "local-redirect", 1) \
 	X(LOCAL_RELEASE, "local-release", 1)   \
@@ -50,7 +51,7 @@ enum message_result {
 	MESSAGE_CONFLICT, /* not in this state */
 	MESSAGE_LIMIT,	  /* a cap is reached */
 	MESSAGE_NO_ROOM,
-	MESSAGE_FAILED,	 /* the kernel refused it */
+	MESSAGE_FAILED,	 /* the kernel refused it; of CHECK: bytes are lost */
 	MESSAGE_INVALID, /* a field of the request is not as it should be */
 	MESSAGE_RESULTS_COUNT,
 };
@@ -72,6 +73,19 @@ struct message_flows {
 };
 
 /**
+ * struct message_sequences - where a connection stands, by the server's socket in an image.
+ * Numbers of TCP, host byte order, modulo 2^32.
+ * @rcv_nxt: the first that it has not received, a FIN counted
+ * @snd_una: the first that it knows no acknowledgement of
+ * @snd_nxt: the first that it has not sent
+ */
+struct message_sequences {
+	uint32_t rcv_nxt;
+	uint32_t snd_una;
+	uint32_t snd_nxt;
+};
+
+/**
  * struct message_request - an order or a question.
  * @id:       comes back in the answer
  * @uuid, @epoch: of the migration; zero in HELLO, QUERY and LOCAL_*, epoch not 0 in all others
@@ -80,7 +94,8 @@ struct message_flows {
  * @next_key: RESERVE, where @has_next_key: SHA-256 of the SubjectPublicKeyInfo of NEXT's key
  * @max_ms:   RESERVE, HOLD, LOCAL_HOLD: not 0; ARM: of the lease, not 0
  * @hold_mode: enum tcpmig_hold_mode; HOLD, LOCAL_HOLD
- * @flows:    RESERVE, HOLD, ARM, LOCAL_HOLD, LOCAL_REDIRECT
+ * @flows:    RESERVE, HOLD, ARM, CHECK, LOCAL_HOLD, LOCAL_REDIRECT
+ * @sequences: CHECK: of each of @flows, in their order; allocated
  * @text:     HELLO: software; ABORT: reason; valid UTF-8 without control characters
  * @version:  HELLO
  */
@@ -98,6 +113,7 @@ struct message_request {
 	uint32_t hold_mode;
 	uint32_t version;
 	struct message_flows flows;
+	struct message_sequences *sequences;
 	char text[MESSAGE_TEXT_MAX];
 };
 
@@ -119,6 +135,9 @@ struct message_move {
  * @move:    after the order, where @has_move
  * @missing: flows of the order that are no connections here: as many as fit, of @missing_count
  * @moves:   of LOCAL_STATUS
+ * @matching: of CHECK: flows whose socket here stands where the image does
+ * @unchecked: of CHECK: flows of which nothing is known here: somebody else's, that we forward
+ * @lost:    of CHECK: those whose socket and image do not fit: as many as fit, of @lost_count
  */
 struct message_answer {
 	uint64_t id;
@@ -133,6 +152,10 @@ struct message_answer {
 	uint32_t version;
 	uint32_t missing_count;
 	struct message_flows missing;
+	uint32_t matching;
+	uint32_t unchecked;
+	uint32_t lost_count;
+	struct message_flows lost;
 	struct message_move *moves; /* allocated */
 	size_t move_count;	    /* at most MESSAGE_MOVES_MAX */
 };
@@ -162,8 +185,8 @@ int message_request_encode(const struct message_request *req, void *buf);
 /** message_request_free() - what decode has allocated. Harmless on a zeroed one. */
 void message_request_free(struct message_request *req);
 
-/** message_answer_decode(), _encode(), _free() - as those of requests; too many @missing are
- * left out until it fits. */
+/** message_answer_decode(), _encode(), _free() - as those of requests; too many @lost and @missing
+ * are left out until it fits. */
 int message_answer_decode(struct message_answer *answer, const void *buf, size_t len,
 			  const char **why);
 int message_answer_encode(const struct message_answer *answer, void *buf);
@@ -171,6 +194,9 @@ void message_answer_free(struct message_answer *answer);
 
 /** message_text_is_valid() - shorter than MESSAGE_TEXT_MAX, UTF-8, no control characters? */
 bool message_text_is_valid(const char *text);
+
+/** message_text_fits() - likewise, but shorter than @size bytes. */
+bool message_text_fits(const char *text, size_t size);
 
 /** message_text_set() - what of @from is valid; '?' for the rest, cut between characters. */
 void message_text_set(char text[MESSAGE_TEXT_MAX], const char *from);

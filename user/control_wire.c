@@ -19,6 +19,7 @@ const struct wire_type wire_types[MESSAGE_TYPES_COUNT] = {
 	[MESSAGE_GO] = { TCPMIG__REQUEST__BODY_GO, OF_MOVE },
 	[MESSAGE_ABORT] = { TCPMIG__REQUEST__BODY_ABORT, OF_MOVE | WIRE_TEXT },
 	[MESSAGE_STATUS] = { TCPMIG__REQUEST__BODY_STATUS, OF_MOVE },
+	[MESSAGE_CHECK] = { TCPMIG__REQUEST__BODY_CHECK, OF_MOVE | WIRE_FLOWS | WIRE_SEQUENCES },
 	[MESSAGE_LOCAL_HOLD] = { TCPMIG__REQUEST__BODY_LOCAL_HOLD,
 				 WIRE_OLD | WIRE_NEXT | WIRE_NEXT_OPTIONAL | WIRE_MS | WIRE_MODE |
 					 WIRE_FLOWS },
@@ -119,6 +120,8 @@ const char *wire_check_request(const struct message_request *req)
 		why = "text that is too long, no UTF-8, or has control characters";
 	if (!why && has & WIRE_FLOWS)
 		why = check_flows(&req->flows, req->old.family);
+	if (!why && has & WIRE_SEQUENCES && req->flows.count && !req->sequences)
+		why = "flows without sequence numbers";
 	return why;
 }
 
@@ -143,11 +146,14 @@ const char *wire_check_answer(const struct message_answer *answer)
 		return "text that is too long, no UTF-8, or has control characters";
 	if (answer->missing.count > answer->missing_count)
 		return "more missing flows than it counts";
+	if (answer->lost.count > answer->lost_count)
+		return "more lost flows than it counts";
 	if (answer->move_count > MESSAGE_MOVES_MAX)
 		return "more moves than a message may have";
 	if (answer->has_move)
 		why = check_move(&answer->move);
 	for (size_t i = 0; !why && i < answer->move_count; i++)
 		why = check_move(&answer->moves[i]);
-	return why ? why : check_flows(&answer->missing, 0);
+	why = why ?: check_flows(&answer->lost, 0);
+	return why ?: check_flows(&answer->missing, 0);
 }

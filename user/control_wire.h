@@ -16,6 +16,7 @@
 #define WIRE_MODE	   64
 #define WIRE_TEXT	   128
 #define WIRE_VERSION	   256
+#define WIRE_SEQUENCES	   512 /* of each of the flows */
 
 /** struct wire_type - a type of request; indexed by enum message_type. */
 struct wire_type {

@@ -38,20 +38,13 @@ static int env_number(const char *name, unsigned int unset, unsigned int max, un
 	return 0;
 }
 
-static int env_need(enum criu_need *need)
+static int env_need(enum move_need *need)
 {
-	static const char *const names[] = { "all", "any", "none" };
 	const char *text = getenv("TCPMIG_REQUIRE_AGENTS");
 
-	*need = CRIU_NEED_ALL;
-	if (!text || !*text)
+	*need = MOVE_NEED_ALL;
+	if (!text || !*text || move_need_parse(text, need))
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!strcmp(text, names[i])) {
-			*need = i;
-			return 0;
-		}
-	}
 	return log_usage("'%s': expected all, any or none for TCPMIG_REQUIRE_AGENTS", text);
 }
 
@@ -62,16 +55,16 @@ static int settings(struct criu_net *n)
 
 	if (!status)
 		status = env_number("TCPMIG_TIMEOUT_MS", TIMEOUT_DEFAULT_MS, TIMEOUT_MAX_MS,
-				    &n->agents.timeout_ms);
+				    &n->orders.agents.timeout_ms);
 	if (!status)
 		status = env_number("TCPMIG_HOLD_S", RULES_HOLD_DEFAULT_MS / 1000,
 				    RULES_HOLD_MAX_MS / 1000, &hold_s);
 	if (!status)
-		status = env_need(&n->need);
+		status = env_need(&n->orders.need);
 	if (status)
 		return status;
-	n->agent_port = htons(port);
-	n->file.hold_ms = hold_s * 1000;
+	n->orders.agent_port = htons(port);
+	n->orders.file.hold_ms = hold_s * 1000;
 	return 0;
 }
 
@@ -146,7 +139,7 @@ static int open_tls(struct criu_net *n, const char *dir)
 	err = tls_open(&fds, &paths, &failed);
 	if (err)
 		return log_errno(err, "'%s': cannot open it; expected it in TCPMIG_TLS", failed);
-	n->tls = n->agents.tls = tls_new(TLS_HOST, &fds, why);
+	n->tls = n->orders.agents.tls = tls_new(TLS_HOST, &fds, why);
 	tls_fds_close(&fds);
 	return n->tls ? 0 : log_error("'%s': %s", dir, why);
 }
@@ -163,63 +156,10 @@ static int open_images(struct criu_net *n)
 	return 0;
 }
 
-int criu_net_judge(struct criu_net *n, const char *cure)
-{
-	const struct move_agent *first = NULL;
-	size_t good = 0, bad = 0;
-	char more[40] = "";
-
-	for (size_t i = 0; i < n->agents.count; i++) {
-		const struct move_agent *agent = &n->agents.list[i];
-
-		if (!agent->skipped && agent->err && !first)
-			first = agent;
-		bad += !agent->skipped && agent->err;
-		good += !agent->skipped && !agent->err;
-	}
-	if (!bad)
-		return 0;
-	if (bad > 1)
-		snprintf(more, sizeof(more), " (and %zu more)", bad - 1);
-	if (n->need == CRIU_NEED_ALL || (n->need == CRIU_NEED_ANY && !good))
-		return log_error("%s%s; %s", first->why, more, cure);
-	for (size_t i = 0; i < n->agents.count; i++) {
-		struct move_agent *agent = &n->agents.list[i];
-
-		if (agent->skipped || !agent->err)
-			continue;
-		log_note("note: %s; its connections will be lost", agent->why);
-		agent->skipped = true;
-	}
-	return 0;
-}
-
-int criu_net_order(struct criu_net *n, enum message_type type, const char *cure)
-{
-	return move_agents_order(&n->agents, type) ? criu_net_judge(n, cure) : 0;
-}
-
-int criu_net_agents(struct criu_net *n)
-{
-	for (size_t i = 0; i < n->file.count; i++) {
-		const struct move_record *move = &n->file.moves[i];
-
-		for (size_t k = 0; k < move->agent_count; k++) {
-			struct move_agent *agent = move_agents_add(&n->agents, i,
-								   &move->agents[k].at);
-
-			if (!agent)
-				return log_errno(ENOMEM, "criu-hook");
-			agent->epoch = move->agents[k].epoch;
-		}
-	}
-	return 0;
-}
-
 static int read_file(struct criu_net *n)
 {
 	const char *why;
-	int err = move_file_read(n->dir_fd, &n->file, &why);
+	int err = move_file_read(n->dir_fd, &n->orders.file, &why);
 
 	if (err == -ENOENT)
 		return log_error("'" MOVE_FILE "': not beside the images; expected a dump with "
@@ -228,7 +168,7 @@ static int read_file(struct criu_net *n)
 		return log_error("'" MOVE_FILE "': %s; expected the file of the dump", why);
 	if (err)
 		return log_errno(err, "'" MOVE_FILE "': cannot read it");
-	return criu_net_agents(n);
+	return move_orders_from_file(&n->orders);
 }
 
 /* Are the images those of the move that the environment speaks of, if it does? */
@@ -243,16 +183,16 @@ static int check_lists(const struct criu_net *n)
 	status = criu_net_lists(&said);
 	if (status)
 		return status;
-	for (size_t i = 0; i < n->file.count || i < said.count; i++) {
-		const struct move_record *a = &n->file.moves[i], *b = &said.moves[i];
+	for (size_t i = 0; i < n->orders.file.count || i < said.count; i++) {
+		const struct move_record *a = &n->orders.file.moves[i], *b = &said.moves[i];
 
-		if (said.count == n->file.count && endpoint_same(&a->old, &b->old) &&
+		if (said.count == n->orders.file.count && endpoint_same(&a->old, &b->old) &&
 		    endpoint_same(&a->next, &b->next))
 			continue;
 		return log_error("'" MOVE_FILE "': the images are those of a move of %s to %s; "
 				 "expected TCPMIG_OLD and TCPMIG_NEW to say the same",
-				 endpoint_format(&n->file.moves[0].old, is),
-				 endpoint_format(&n->file.moves[0].next, expected));
+				 endpoint_format(&n->orders.file.moves[0].old, is),
+				 endpoint_format(&n->orders.file.moves[0].next, expected));
 	}
 	return 0;
 }
@@ -263,24 +203,24 @@ static int consent(struct criu_net *n)
 
 	if (status)
 		return status;
-	if (!n->file.committed)
+	if (!n->orders.file.committed)
 		return log_error("'" MOVE_FILE "': the dump was given up, or is not complete; "
 				 "expected a new one");
-	if (n->file.gone)
+	if (n->orders.file.gone)
 		return log_error("'" MOVE_FILE "': these images have been restored before, and the "
 				 "connections are there");
-	return criu_net_order(n, MESSAGE_CONSENT,
-			      "the connections go back to where they were when they are held no "
-			      "longer, if they have not yet");
+	return move_orders_give(&n->orders, MESSAGE_CONSENT,
+				"the connections go back to where they were when they are held no "
+				"longer, if they have not yet");
 }
 
 /* The last free abort: whatever is armed would hold for ever, as nobody will say go. */
 static int arm(struct criu_net *n)
 {
-	if (!criu_net_order(n, MESSAGE_ARM, "the copy is given up; has the hold ended?"))
+	if (!move_orders_give(&n->orders, MESSAGE_ARM, "the copy is given up; has the hold ended?"))
 		return 0;
-	n->agents.reason = "another agent could not be armed";
-	move_agents_order(&n->agents, MESSAGE_ABORT);
+	n->orders.agents.reason = "another agent could not be armed";
+	move_agents_order(&n->orders.agents, MESSAGE_ABORT);
 	return 1;
 }
 
@@ -289,15 +229,15 @@ static int go(struct criu_net *n)
 {
 	int err;
 
-	if (n->file.gone)
+	if (n->orders.file.gone)
 		return 0;
-	if (criu_net_order(
-		    n, MESSAGE_GO,
+	if (move_orders_give(
+		    &n->orders, MESSAGE_GO,
 		    "the copy runs, but its connections wait there; run criu-hook again with "
 		    "CRTOOLS_SCRIPT_ACTION=post-resume"))
 		return 1;
-	n->file.gone = true;
-	err = move_file_write(n->dir_fd, &n->file);
+	n->orders.file.gone = true;
+	err = move_file_write(n->dir_fd, &n->orders.file);
 	return err ? log_errno(err, "'" MOVE_FILE "': cannot write it") : 0;
 }
 
@@ -312,7 +252,7 @@ static int run_stage(struct criu_net *n, enum criu_stage stage)
 		return status;
 	if (stage == CRIU_POST_DUMP)
 		return criu_net_post_dump(n);
-	n->agents.by_next = true;
+	n->orders.agents.by_next = true;
 	if (stage == CRIU_PRE_RESTORE)
 		return consent(n);
 	return stage == CRIU_POST_RESTORE ? arm(n) : go(n);
@@ -323,7 +263,8 @@ int criu_net_run(const char *tls_dir, enum criu_stage stage)
 	struct criu_net n = { .dir_fd = -1 };
 	int status;
 
-	n.agents.file = &n.file;
+	n.orders.who = "criu-hook";
+	n.orders.agents.file = &n.orders.file;
 	status = settings(&n);
 	if (!status)
 		status = open_images(&n);
@@ -331,8 +272,8 @@ int criu_net_run(const char *tls_dir, enum criu_stage stage)
 		status = open_tls(&n, tls_dir);
 	if (!status)
 		status = run_stage(&n, stage);
-	move_agents_free(&n.agents);
-	move_file_free(&n.file);
+	move_agents_free(&n.orders.agents);
+	move_file_free(&n.orders.file);
 	tls_free(n.tls);
 	if (n.dir_fd >= 0)
 		close(n.dir_fd);

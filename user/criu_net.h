@@ -19,7 +19,7 @@
 #ifndef TCPMIG_CRIU_NET_H
 #define TCPMIG_CRIU_NET_H
 
-#include "move_agents.h"
+#include "move_orders.h"
 
 enum criu_stage {
 	CRIU_NONE,
@@ -35,36 +35,15 @@ int criu_net_run(const char *tls_dir, enum criu_stage stage);
 
 /* What follows is for criu_net*.c. */
 
-/** enum criu_need - which of the agents must take part: TCPMIG_REQUIRE_AGENTS. */
-enum criu_need { CRIU_NEED_ALL, CRIU_NEED_ANY, CRIU_NEED_NONE };
-
 /**
  * struct criu_net - settings and what is known.
- * @dir_fd:     of the images
- * @agent_port: network byte order
+ * @dir_fd: of the images
  */
 struct criu_net {
 	int dir_fd;
-	__be16 agent_port;
-	enum criu_need need;
 	struct tls *tls;
-	struct move_file file;
-	struct move_agents agents;
+	struct move_orders orders;
 };
-
-/**
- * criu_net_order() - give @type to all that take part, and see whether enough have taken it.
- * Those that have not, and need not, take part no longer; a note says so.
- * @cure: what to say behind what went wrong
- * Return: 0, or 1 after saying what is wrong.
- */
-int criu_net_order(struct criu_net *n, enum message_type type, const char *cure);
-
-/** criu_net_judge() - the second half of it, where .err and .why are set already. */
-int criu_net_judge(struct criu_net *n, const char *cure);
-
-/** criu_net_agents() - those of the file take part. Return: 0, or 1 after saying so. */
-int criu_net_agents(struct criu_net *n);
 
 /** criu_net_lists() - OLD, NEW and CUR of the environment, into the file. Return: as before. */
 int criu_net_lists(struct move_file *file);

@@ -173,6 +173,13 @@ const char *endpoint_check_routable(const struct tcpmig_endpoint *ep)
 	return NULL;
 }
 
+bool endpoint_is_any(const struct tcpmig_endpoint *ep)
+{
+	if (ep->family == AF_INET)
+		return !ep->addr32[3];
+	return IN6_IS_ADDR_UNSPECIFIED((const struct in6_addr *)ep->addr);
+}
+
 bool endpoint_same_addr(const struct tcpmig_endpoint *a, const struct tcpmig_endpoint *b)
 {
 	return a->family == b->family && !memcmp(a->addr, b->addr, sizeof(a->addr));

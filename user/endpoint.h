@@ -33,6 +33,9 @@ const char *endpoint_parse_optional_port(const char *text, struct tcpmig_endpoin
  */
 const char *endpoint_check_routable(const struct tcpmig_endpoint *ep);
 
+/** endpoint_is_any() - is its address 0.0.0.0 or ::, as of a listener that takes all? */
+bool endpoint_is_any(const struct tcpmig_endpoint *ep);
+
 /** endpoint_set4() - from an IPv4 address and a port, both in network byte order. */
 void endpoint_set4(struct tcpmig_endpoint *ep, __be32 addr, __be16 port);
 

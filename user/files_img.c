@@ -11,9 +11,8 @@
 #include "endpoint.h"
 #include "files_img.h"
 
-/* First words of the image (CRIU 2.0 and later), little endian as CRIU writes them. */
-#define IMG_COMMON_MAGIC 0x54564319
-#define FILES_MAGIC	 0x56303138
+/* The second word of the image (CRIU 2.0 and later), little endian as CRIU writes it. */
+#define FILES_MAGIC 0x56303138
 
 void bytes_free(struct bytes *b)
 {
@@ -54,35 +53,73 @@ static __u32 word_at(const struct bytes *b, size_t off)
 	return word;
 }
 
+int img_entry(const struct bytes *in, __u32 magic, size_t *off, const unsigned char **entry,
+	      size_t *len)
+{
+	const size_t head = 2 * sizeof(__u32);
+
+	if (!*off) {
+		if (in->len < head || word_at(in, 0) != IMG_COMMON_MAGIC || word_at(in, 4) != magic)
+			return -EBADMSG;
+		*off = head;
+	}
+	if (*off == in->len)
+		return 0;
+	if (in->len - *off < sizeof(__u32))
+		return -EBADMSG;
+	*len = word_at(in, *off);
+	*off += sizeof(__u32);
+	if (*len > in->len - *off)
+		return -EBADMSG;
+	*entry = in->data + *off;
+	*off += *len;
+	return 1;
+}
+
+/* protobuf-c takes a field number of 0 if it is written long enough, but not what it then writes.
+ */
+static bool has_field_0(const ProtobufCMessage *message)
+{
+	for (unsigned int i = 0; i < message->n_unknown_fields; i++)
+		if (!message->unknown_fields[i].tag)
+			return true;
+	return false;
+}
+
+/* Return: NULL: damaged. */
+static Criu__FileEntry *unpack_entry(size_t len, const unsigned char *raw)
+{
+	Criu__FileEntry *entry = criu__file_entry__unpack(NULL, len, raw);
+
+	if (entry &&
+	    (has_field_0(&entry->base) || (entry->isk && has_field_0(&entry->isk->base)))) {
+		criu__file_entry__free_unpacked(entry, NULL);
+		entry = NULL;
+	}
+	return entry;
+}
+
 /* Calls @fn with each entry and its raw bytes, size word included. */
 static int each_entry(const struct bytes *in,
 		      int (*fn)(Criu__FileEntry *entry, const unsigned char *raw, size_t len,
 				void *ctx),
 		      void *ctx)
 {
-	size_t off = 2 * sizeof(__u32);
+	const unsigned char *raw;
 	Criu__FileEntry *entry;
-	__u32 size;
+	size_t off = 0, len;
 	int err;
 
-	if (in->len < off || word_at(in, 0) != IMG_COMMON_MAGIC || word_at(in, 4) != FILES_MAGIC)
-		return -EBADMSG;
-	while (off < in->len) {
-		if (in->len - off < sizeof(size))
-			return -EBADMSG;
-		size = word_at(in, off);
-		if (size > in->len - off - sizeof(size))
-			return -EBADMSG;
-		entry = criu__file_entry__unpack(NULL, size, in->data + off + sizeof(size));
+	while ((err = img_entry(in, FILES_MAGIC, &off, &raw, &len)) == 1) {
+		entry = unpack_entry(len, raw);
 		if (!entry)
 			return -EBADMSG;
-		err = fn(entry, in->data + off, size + sizeof(size), ctx);
+		err = fn(entry, raw - sizeof(__u32), len + sizeof(__u32), ctx);
 		criu__file_entry__free_unpacked(entry, NULL);
 		if (err)
 			return err;
-		off += sizeof(size) + size;
 	}
-	return 0;
+	return err;
 }
 
 /* Address and port of an entry; false: not an inet socket that we know. */
@@ -219,24 +256,46 @@ int files_img_rewrite(const struct bytes *in, const struct tcpmig_endpoint *from
 	return err ? err : each_entry(in, rewrite_entry, &rw);
 }
 
+struct socket_walk {
+	int (*fn)(const struct img_socket *sk, void *ctx);
+	void *ctx;
+};
+
+static int walk_entry(Criu__FileEntry *entry, const unsigned char *raw, size_t len, void *ctx)
+{
+	const struct socket_walk *walk = ctx;
+	const Criu__InetSkEntry *sk = entry->isk;
+	struct img_socket found;
+
+	(void)raw, (void)len;
+	if (!sk || sk->proto != IPPROTO_TCP || sk->state == TCP_LISTEN || sk->state == TCP_CLOSE)
+		return 0;
+	found.ino = sk->ino;
+	found.state = sk->state;
+	if (!local_of_entry(sk, &found.local) || !remote_of_entry(sk, &found.remote))
+		return 0;
+	return walk->fn(&found, walk->ctx);
+}
+
+int files_img_each_socket(const struct bytes *in, int (*fn)(const struct img_socket *sk, void *ctx),
+			  void *ctx)
+{
+	struct socket_walk walk = { .fn = fn, .ctx = ctx };
+
+	return each_entry(in, walk_entry, &walk);
+}
+
 struct connection_walk {
 	int (*fn)(const struct tcpmig_endpoint *local, const struct tcpmig_endpoint *remote,
 		  void *ctx);
 	void *ctx;
 };
 
-static int walk_entry(Criu__FileEntry *entry, const unsigned char *raw, size_t len, void *ctx)
+static int walk_connection(const struct img_socket *sk, void *ctx)
 {
 	const struct connection_walk *walk = ctx;
-	const Criu__InetSkEntry *sk = entry->isk;
-	struct tcpmig_endpoint local, remote;
 
-	(void)raw, (void)len;
-	if (!sk || sk->proto != IPPROTO_TCP || sk->state == TCP_LISTEN || sk->state == TCP_CLOSE)
-		return 0;
-	if (!local_of_entry(sk, &local) || !remote_of_entry(sk, &remote))
-		return 0;
-	return walk->fn(&local, &remote, walk->ctx);
+	return walk->fn(&sk->local, &sk->remote, walk->ctx);
 }
 
 int files_img_each_connection(const struct bytes *in,
@@ -246,5 +305,5 @@ int files_img_each_connection(const struct bytes *in,
 {
 	struct connection_walk walk = { .fn = fn, .ctx = ctx };
 
-	return each_entry(in, walk_entry, &walk);
+	return files_img_each_socket(in, walk_connection, &walk);
 }

@@ -14,26 +14,55 @@
 
 /* Numbers of the UAPI that libbpf 1.1 and the 6.1 headers of Debian 12 do not name. */
 enum { TCX_INGRESS = 46, TCX_EGRESS = 47 };
-enum { MPROG_BEFORE = 1 << 3, MPROG_AFTER = 1 << 4 };
-
-/* "tcpm" and priorities next to the wire: first of ingress, last of egress. */
-#define CLSACT_HANDLE 0x7c70
+#define TCX_PROGS_MAX 64 /* of the kernel */
+enum { MPROG_BEFORE = 1 << 3, MPROG_AFTER = 1 << 4, MPROG_ID = 1 << 5 };
 
 /**
  * struct direction - ingress or egress.
- * @tcx_flags: position among other TCX programs: we want to be next to the wire
+ * @tcx_flags: position among other TCX programs
+ * @behind:    of these, the one to stand right behind if it is there
  * @priority:  the same for clsact filters
  */
 struct direction {
 	const char *name;
 	int tcx_type;
 	int tcx_flags;
+	const char *behind;
 	enum bpf_tc_attach_point tc_point;
 	int priority;
 };
 
-static const struct direction ingress = { "ingress", TCX_INGRESS, MPROG_BEFORE, BPF_TC_INGRESS, 1 };
-static const struct direction egress = { "egress", TCX_EGRESS, MPROG_AFTER, BPF_TC_EGRESS, 49151 };
+/** struct hook_place - @taken: what is wrong where somebody else's filter has @handle. */
+struct hook_place {
+	__u32 handle;
+	const char *taken;
+	struct direction ingress;
+	struct direction egress;
+};
+
+/* Handles: "|p" and the next; priorities next to the wire. */
+const struct hook_place hook_redirector = {
+	.handle = 0x7c70,
+	.taken = "another filter has our priority and handle 0x7c70",
+	.ingress = { "ingress", TCX_INGRESS, MPROG_BEFORE, NULL, BPF_TC_INGRESS, 1 },
+	.egress = { "egress", TCX_EGRESS, MPROG_AFTER, NULL, BPF_TC_EGRESS, 49151 },
+};
+
+/*
+ * The connections of this host's sockets, which is what the host's side of the redirector sees;
+ * and before anybody else, who might hide packets from it.
+ */
+const struct hook_place hook_fence = {
+	.handle = 0x7c71,
+	.taken = "another filter has our priority and handle 0x7c71",
+	.ingress = { "ingress", TCX_INGRESS, MPROG_BEFORE, "tcpmig_ingress", BPF_TC_INGRESS, 2 },
+	.egress = { "egress", TCX_EGRESS, MPROG_BEFORE, NULL, BPF_TC_EGRESS, 1 },
+};
+
+static const struct hook_place *place_of(const struct hook *hook)
+{
+	return hook->place ? hook->place : &hook_redirector;
+}
 
 static const char *link_path(const struct hook *hook, const struct direction *dir, char *buf,
 			     size_t size)
@@ -58,9 +87,48 @@ static int tcx_update(const char *path, int prog_fd)
 	return unlink(path) ? -errno : -ENOENT;
 }
 
+/* Do the first @len bytes of its name say so? */
+static bool prog_is_named(__u32 prog_id, const char *name, size_t len)
+{
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(prog_id);
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+
+	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) &&
+	       !strncmp(info.name, name, len);
+}
+
+/* The program of that name on the hook, or 0. */
+static __u32 tcx_find(const struct hook *hook, const struct direction *dir, const char *name)
+{
+	__u32 ids[TCX_PROGS_MAX];
+	LIBBPF_OPTS(bpf_prog_query_opts, opts, .prog_ids = ids, .prog_cnt = TCX_PROGS_MAX);
+
+	if (!name || bpf_prog_query_opts(hook->ifindex, (enum bpf_attach_type)dir->tcx_type, &opts))
+		return 0;
+	for (__u32 i = 0; i < opts.prog_cnt; i++) {
+		if (prog_is_named(ids[i], name, strlen(name) + 1))
+			return ids[i];
+	}
+	return 0;
+}
+
+/*
+ * libbpf 1.1 has no options for TCX. In the kernel's struct the program that a position is
+ * relative to stands where other kinds of links have this one.
+ */
+static void set_position(struct bpf_link_create_opts *opts, const struct hook *hook,
+			 const struct direction *dir)
+{
+	__u32 behind = tcx_find(hook, dir, dir->behind);
+
+	opts->flags = behind ? MPROG_AFTER | MPROG_ID : dir->tcx_flags;
+	opts->target_btf_id = behind;
+}
+
 static int tcx_attach(const struct hook *hook, const struct direction *dir, int prog_fd)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = dir->tcx_flags);
+	LIBBPF_OPTS(bpf_link_create_opts, opts);
 	_cleanup_close_ int link_fd = -1;
 	char path[64];
 	int err;
@@ -69,6 +137,7 @@ static int tcx_attach(const struct hook *hook, const struct direction *dir, int 
 	err = tcx_update(path, prog_fd);
 	if (err != -ENOENT)
 		return err;
+	set_position(&opts, hook, dir);
 	link_fd = bpf_link_create(prog_fd, hook->ifindex, (enum bpf_attach_type)dir->tcx_type,
 				  &opts);
 	if (link_fd < 0)
@@ -83,40 +152,30 @@ static int tcx_detach(const struct hook *hook, const struct direction *dir)
 	return unlink(link_path(hook, dir, path, sizeof(path))) && errno != ENOENT ? -errno : 0;
 }
 
-static bool prog_is_ours(__u32 prog_id)
-{
-	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(prog_id);
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-
-	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
-	       !strncmp(info.name, "tcpmig_", strlen("tcpmig_"));
-}
-
 /* Return: 1: our filter is there; 0: nothing with our handle; -EEXIST: somebody else's. */
 static int clsact_query(const struct hook *hook, const struct direction *dir)
 {
 	LIBBPF_OPTS(bpf_tc_hook, tc_hook, .ifindex = hook->ifindex, .attach_point = dir->tc_point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = dir->priority);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = place_of(hook)->handle, .priority = dir->priority);
 	int err = bpf_tc_query(&tc_hook, &opts);
 
 	if (err == -ENOENT || err == -EINVAL || err == -ENODEV) /* no filter, no qdisc, no device */
 		return 0;
 	if (err)
 		return err;
-	return prog_is_ours(opts.prog_id) ? 1 : -EEXIST;
+	return prog_is_named(opts.prog_id, "tcpmig_", strlen("tcpmig_")) ? 1 : -EEXIST;
 }
 
 static int clsact_attach(const struct hook *hook, const struct direction *dir, int prog_fd,
 			 const char **why)
 {
 	LIBBPF_OPTS(bpf_tc_hook, tc_hook, .ifindex = hook->ifindex, .attach_point = dir->tc_point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = dir->priority,
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = place_of(hook)->handle, .priority = dir->priority,
 		    .prog_fd = prog_fd, .flags = BPF_TC_F_REPLACE);
 	int ours = clsact_query(hook, dir);
 
 	if (ours < 0) {
-		*why = "another filter has our priority and handle 0x7c70";
+		*why = place_of(hook)->taken;
 		return ours;
 	}
 	return bpf_tc_attach(&tc_hook, &opts);
@@ -125,7 +184,7 @@ static int clsact_attach(const struct hook *hook, const struct direction *dir, i
 static int clsact_detach(const struct hook *hook, const struct direction *dir)
 {
 	LIBBPF_OPTS(bpf_tc_hook, tc_hook, .ifindex = hook->ifindex, .attach_point = dir->tc_point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = dir->priority);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = place_of(hook)->handle, .priority = dir->priority);
 	int ours = clsact_query(hook, dir);
 
 	if (ours <= 0)
@@ -137,7 +196,8 @@ static int clsact_detach(const struct hook *hook, const struct direction *dir)
  * Makes the qdisc unless it is there. Recorded before it is made: a kill in
  * between leaves a record that is wrong only if somebody else makes the next one.
  */
-static int clsact_make_qdisc(struct tables *t, const struct hook *hook, struct tcpmig_iface *iface)
+static int clsact_make_qdisc(const struct hook_notes *notes, const struct hook *hook,
+			     struct tcpmig_iface *iface)
 {
 	LIBBPF_OPTS(bpf_tc_hook, tc_hook, .ifindex = hook->ifindex,
 		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
@@ -145,14 +205,14 @@ static int clsact_make_qdisc(struct tables *t, const struct hook *hook, struct t
 	int err;
 
 	iface->made_clsact = true;
-	err = tables_set_iface(t, hook->ifindex, iface);
+	err = notes->save(notes->ctx, hook->ifindex, iface);
 	if (err)
 		return err;
 	err = bpf_tc_hook_create(&tc_hook);
 	if (err != -EEXIST)
 		return err;
 	iface->made_clsact = ours_before;
-	return tables_set_iface(t, hook->ifindex, iface);
+	return notes->save(notes->ctx, hook->ifindex, iface);
 }
 
 static int clsact_remove_qdisc(const struct hook *hook)
@@ -167,45 +227,46 @@ static int clsact_remove_qdisc(const struct hook *hook)
 	return used == -ENOENT || used == -ENODEV || used == -EINVAL || used > 0 ? 0 : used;
 }
 
-static int attach_tcx(struct tables *t, const struct hook *hook, struct tcpmig_iface *iface,
-		      int ingress_fd, int egress_fd)
+static int attach_tcx(const struct hook_notes *notes, const struct hook *hook,
+		      struct tcpmig_iface *iface, int ingress_fd, int egress_fd)
 {
 	int err;
 
 	iface->mode = TCPMIG_ATTACH_TCX;
-	err = tables_set_iface(t, hook->ifindex, iface);
+	err = notes->save(notes->ctx, hook->ifindex, iface);
 	if (!err)
-		err = tcx_attach(hook, &ingress, ingress_fd);
-	return err ? err : tcx_attach(hook, &egress, egress_fd);
+		err = tcx_attach(hook, &place_of(hook)->ingress, ingress_fd);
+	return err ? err : tcx_attach(hook, &place_of(hook)->egress, egress_fd);
 }
 
-static int attach_clsact(struct tables *t, const struct hook *hook, struct tcpmig_iface *iface,
-			 int ingress_fd, int egress_fd, const char **why)
+static int attach_clsact(const struct hook_notes *notes, const struct hook *hook,
+			 struct tcpmig_iface *iface, int ingress_fd, int egress_fd,
+			 const char **why)
 {
 	int err;
 
 	iface->mode = TCPMIG_ATTACH_CLSACT;
-	err = clsact_make_qdisc(t, hook, iface);
+	err = clsact_make_qdisc(notes, hook, iface);
 	if (!err)
-		err = clsact_attach(hook, &ingress, ingress_fd, why);
-	return err ? err : clsact_attach(hook, &egress, egress_fd, why);
+		err = clsact_attach(hook, &place_of(hook)->ingress, ingress_fd, why);
+	return err ? err : clsact_attach(hook, &place_of(hook)->egress, egress_fd, why);
 }
 
-int hook_attach(struct tables *t, const struct hook *hook, struct tcpmig_iface *iface,
+int hook_attach(const struct hook_notes *notes, const struct hook *hook, struct tcpmig_iface *iface,
 		int ingress_fd, int egress_fd, const char **why)
 {
 	bool any = !iface->mode;
 	int err;
 
 	if (iface->mode != TCPMIG_ATTACH_CLSACT) {
-		err = attach_tcx(t, hook, iface, ingress_fd, egress_fd);
+		err = attach_tcx(notes, hook, iface, ingress_fd, egress_fd);
 		if (err != -EPROTONOSUPPORT)
 			return err;
 		*why = "the kernel has no TCX (Linux 6.6); expected --mode clsact or auto";
 		if (!any)
 			return err;
 	}
-	return attach_clsact(t, hook, iface, ingress_fd, egress_fd, why);
+	return attach_clsact(notes, hook, iface, ingress_fd, egress_fd, why);
 }
 
 int hook_detach(const struct hook *hook, const struct tcpmig_iface *iface)
@@ -213,12 +274,12 @@ int hook_detach(const struct hook *hook, const struct tcpmig_iface *iface)
 	int err;
 
 	if (iface->mode == TCPMIG_ATTACH_TCX) {
-		err = tcx_detach(hook, &egress);
-		return err ? err : tcx_detach(hook, &ingress);
+		err = tcx_detach(hook, &place_of(hook)->egress);
+		return err ? err : tcx_detach(hook, &place_of(hook)->ingress);
 	}
-	err = clsact_detach(hook, &egress);
+	err = clsact_detach(hook, &place_of(hook)->egress);
 	if (!err)
-		err = clsact_detach(hook, &ingress);
+		err = clsact_detach(hook, &place_of(hook)->ingress);
 	if (!err && iface->made_clsact)
 		err = clsact_remove_qdisc(hook);
 	return err;
@@ -244,7 +305,7 @@ int hook_unpin_all(int dir_fd)
 
 int hook_tcx_type(bool out)
 {
-	return out ? egress.tcx_type : ingress.tcx_type;
+	return out ? TCX_EGRESS : TCX_INGRESS;
 }
 
 static int tcx_prog_id(const struct hook *hook, const struct direction *dir, __u32 *prog_id)
@@ -265,9 +326,9 @@ static int tcx_prog_id(const struct hook *hook, const struct direction *dir, __u
 int hook_prog_id(const struct hook *hook, const struct tcpmig_iface *iface, bool out,
 		 __u32 *prog_id)
 {
-	const struct direction *dir = out ? &egress : &ingress;
+	const struct direction *dir = out ? &place_of(hook)->egress : &place_of(hook)->ingress;
 	LIBBPF_OPTS(bpf_tc_hook, tc_hook, .ifindex = hook->ifindex, .attach_point = dir->tc_point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = dir->priority);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = place_of(hook)->handle, .priority = dir->priority);
 
 	*prog_id = 0;
 	if (iface->mode == TCPMIG_ATTACH_TCX)

@@ -6,25 +6,46 @@
 #ifndef TCPMIG_HOOK_H
 #define TCPMIG_HOOK_H
 
-#include "tables.h"
+#include "tcpmig_shared.h"
 
-/** struct hook - an interface and the directory where its links are pinned. */
+/** struct hook_place - which programs, and so where among others on a hook they stand. */
+struct hook_place;
+
+/** The redirector: next to the wire, so first of ingress and last of egress. */
+extern const struct hook_place hook_redirector;
+/** The fence: next to the host, as seen from the redirector, but before all others. */
+extern const struct hook_place hook_fence;
+
+/**
+ * struct hook - an interface and the directory where its links are pinned.
+ * @place: NULL: the redirector
+ */
 struct hook {
 	const char *ifname;
 	int ifindex;
 	int dir_fd;
+	const struct hook_place *place;
+};
+
+/**
+ * struct hook_notes - where is written what is about to be made, so that a kill loses nothing.
+ * @save: Return: 0 or -errno
+ */
+struct hook_notes {
+	int (*save)(void *ctx, int ifindex, const struct tcpmig_iface *iface);
+	void *ctx;
 };
 
 /**
  * hook_attach() - hang the programs on both directions, ingress first, or replace ours there.
- * @t:     where @iface is recorded, before anything is attached
+ * @notes: where @iface is recorded, before anything is attached
  * @iface: .mode 0: TCX, or clsact where the kernel has no TCX; filled
  * @why:   on error: what failed, as a phrase (static storage); may stay as it was
  *
  * On error the caller calls hook_detach() if nothing was attached before.
  * Return: 0; -EPROTONOSUPPORT: no TCX here; -EEXIST: a foreign filter has our handle; -errno.
  */
-int hook_attach(struct tables *t, const struct hook *hook, struct tcpmig_iface *iface,
+int hook_attach(const struct hook_notes *notes, const struct hook *hook, struct tcpmig_iface *iface,
 		int ingress_fd, int egress_fd, const char **why);
 
 /**

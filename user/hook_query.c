@@ -105,6 +105,15 @@ size_t hook_others(const struct hook_order *order)
 	return order->count - (order->ours >= 0);
 }
 
+const struct hook_prog *hook_stranger_before(const struct hook_order *order)
+{
+	for (int i = 0; i < order->ours; i++) {
+		if (strncmp(order->progs[i].name, "tcpmig_", strlen("tcpmig_")))
+			return &order->progs[i];
+	}
+	return NULL;
+}
+
 const char *hook_order_text(const struct hook_order *order, char *buf, size_t size)
 {
 	size_t used = 0;

@@ -46,6 +46,10 @@ int hook_query(const struct hook *hook, const struct tcpmig_iface *iface, bool e
 /** hook_others() - how many programs there are beside ours. */
 size_t hook_others(const struct hook_order *order);
 
+/** hook_stranger_before() - the first that comes before ours and is not of this program; or NULL.
+ */
+const struct hook_prog *hook_stranger_before(const struct hook_order *order);
+
 /**
  * hook_order_text() - the names in order, separated by commas.
  * @buf: filled as far as @size goes

@@ -10,12 +10,11 @@
 #include "files_img.h"
 #include "images.h"
 
-#define FILES_IMG     "files.img"
 #define FILES_IMG_TMP "files.img.tcpmig"
 /* files.img has some 100 bytes for each descriptor. */
 #define FILES_IMG_MAX (1UL << 30)
 
-static int read_file(int dir_fd, const char *name, struct bytes *b, mode_t *mode)
+int images_read_file(int dir_fd, const char *name, struct bytes *b, mode_t *mode)
 {
 	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -82,7 +81,7 @@ int images_rewrite(const char *dir, const struct tcpmig_endpoint *from,
 	*why = "no files.img there; expected the image directory of a finished dump";
 	if (dir_fd < 0)
 		return -errno;
-	err = read_file(dir_fd, FILES_IMG, &in, &mode);
+	err = images_read_file(dir_fd, FILES_IMG, &in, &mode);
 	if (!err)
 		err = files_img_rewrite(&in, from, to, result, &out);
 	if (err == -EBADMSG)
@@ -105,7 +104,7 @@ int images_each_connection(int dir_fd,
 {
 	_cleanup_bytes_ struct bytes in = {};
 	mode_t mode;
-	int err = read_file(dir_fd, FILES_IMG, &in, &mode);
+	int err = images_read_file(dir_fd, FILES_IMG, &in, &mode);
 
 	return err ? err : files_img_each_connection(&in, fn, ctx);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control_frame.h"
 #include "endpoint.h"
 #include "move_agents.h"
 
@@ -40,23 +41,102 @@ struct move_agent *move_agents_find(struct move_agents *a, size_t move,
 	return NULL;
 }
 
+/* Room for one more. Return: @list, or another one; NULL: no memory. */
+static void *grow(void *list, size_t count, size_t size)
+{
+	if (count & (count - 1)) /* a list is full when it holds a power of two */
+		return list;
+	return reallocarray(list, count ? count * 2 : 1, size);
+}
+
 static int append(struct tcpmig_endpoint **list, size_t *count, const struct tcpmig_endpoint *ep)
 {
-	struct tcpmig_endpoint *grown;
+	struct tcpmig_endpoint *grown = grow(*list, *count, sizeof(*grown));
 
-	if (!(*count & (*count - 1))) { /* full: it holds a power of two */
-		grown = reallocarray(*list, *count ? *count * 2 : 1, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		*list = grown;
-	}
-	(*list)[(*count)++] = *ep;
+	if (!grown)
+		return -ENOMEM;
+	*list = grown;
+	grown[(*count)++] = *ep;
 	return 0;
 }
 
 int move_agents_add_client(struct move_agent *agent, const struct tcpmig_endpoint *client)
 {
 	return append(&agent->clients, &agent->client_count, client);
+}
+
+int move_agents_add_check(struct move_agent *agent, const struct tcpmig_endpoint *client,
+			  const struct message_sequences *seq)
+{
+	struct move_check *grown = grow(agent->checks, agent->check_count, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	agent->checks = grown;
+	grown[agent->check_count++] = (struct move_check){ *client, *seq };
+	return 0;
+}
+
+/* The migration of which CUR is @local, or @count. */
+static size_t move_of(const struct move_agents *a, const struct tcpmig_endpoint *local)
+{
+	size_t i = 0;
+
+	while (i < a->file->count && !endpoint_same(&a->file->moves[i].cur, local))
+		i++;
+	return i;
+}
+
+static bool is_in(const struct tcpmig_endpoint *list, size_t count,
+		  const struct tcpmig_endpoint *ep)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (endpoint_same(&list[i], ep))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Who can tell about a connection: after a move an owner has several names, and an agent knows a
+ * connection by one of them.
+ */
+static struct move_agent *agent_of(struct move_agents *a, const struct tcp_stream *stream)
+{
+	struct move_agent *found = NULL;
+
+	for (size_t i = 0; i < a->count; i++) {
+		struct move_agent *agent = &a->list[i];
+
+		if (agent->skipped || !endpoint_same_addr(&agent->at, &stream->remote) ||
+		    !endpoint_same(&a->file->moves[agent->move].cur, &stream->local))
+			continue;
+		if (!found || (is_in(agent->clients, agent->client_count, &stream->remote) &&
+			       !is_in(agent->missing, agent->missing_count, &stream->remote)))
+			found = agent;
+	}
+	return found;
+}
+
+int move_agents_add_streams(struct move_agents *a, const struct tcp_streams *streams,
+			    size_t *unasked)
+{
+	int err = 0;
+
+	*unasked = 0;
+	for (size_t i = 0; !err && i < streams->count; i++) {
+		const struct tcp_stream *stream = &streams->at[i];
+		struct move_agent *agent;
+
+		if (move_of(a, &stream->local) == a->file->count)
+			continue;
+		agent = agent_of(a, stream);
+		if (agent)
+			err = move_agents_add_check(agent, &stream->remote, &stream->seq);
+		else
+			++*unasked;
+	}
+	return err;
 }
 
 void move_agents_free(struct move_agents *a)
@@ -66,6 +146,8 @@ void move_agents_free(struct move_agents *a)
 		control_link_close(a->list[i].link);
 		free(a->list[i].clients);
 		free(a->list[i].missing);
+		free(a->list[i].checks);
+		free(a->list[i].lost);
 	}
 	free(a->list);
 	a->list = NULL;
@@ -73,17 +155,16 @@ void move_agents_free(struct move_agents *a)
 }
 
 static void request_of(const struct move_agents *a, const struct move_agent *agent,
-		       enum message_type type, size_t at, struct message_request *req)
+		       enum message_type type, struct message_request *req)
 {
 	const struct move_record *move = &a->file->moves[agent->move];
-	size_t left = agent->client_count - at;
 
 	*req = (struct message_request){
 		.type = type,
 		.old = move->old,
 		.next = move->next,
 		.max_ms = a->file->hold_ms,
-		.hold_mode = TCPMIG_HOLD_DROP,
+		.hold_mode = a->hold_mode,
 	};
 	if (type != MESSAGE_QUERY) {
 		memcpy(req->uuid, move->uuid, sizeof(req->uuid));
@@ -91,10 +172,6 @@ static void request_of(const struct move_agents *a, const struct move_agent *age
 	}
 	if (type == MESSAGE_ABORT)
 		snprintf(req->text, sizeof(req->text), "%s", a->reason ?: "");
-	if (type == MESSAGE_RESERVE && left) {
-		req->flows.at = agent->clients + at;
-		req->flows.count = left < MESSAGE_FLOWS_MAX ? left : MESSAGE_FLOWS_MAX;
-	}
 }
 
 /* Is what was refused the case already, by this very migration? */
@@ -140,32 +217,129 @@ static int call(const struct move_agents *a, struct move_agent *agent, struct me
 	return -EACCES;
 }
 
-static int keep_missing(struct move_agent *agent)
+static int keep(const struct message_flows *named, uint32_t counted, struct tcpmig_endpoint **list,
+		size_t *count, size_t *unnamed)
 {
-	const struct message_answer *answer = &agent->answer;
 	int err = 0;
 
-	for (size_t i = 0; !err && i < answer->missing.count; i++)
-		err = append(&agent->missing, &agent->missing_count, &answer->missing.at[i]);
-	agent->unnamed += answer->missing_count - answer->missing.count;
+	for (size_t i = 0; !err && i < named->count; i++)
+		err = append(list, count, &named->at[i]);
+	*unnamed += counted - named->count;
+	return err;
+}
+
+static int keep_answer(struct move_agent *agent)
+{
+	const struct message_answer *answer = &agent->answer;
+	int err = keep(&answer->missing, answer->missing_count, &agent->missing,
+		       &agent->missing_count, &agent->unnamed);
+
+	if (!err)
+		err = keep(&answer->lost, answer->lost_count, &agent->lost, &agent->lost_count,
+			   &agent->lost_unnamed);
+	agent->matching += answer->matching;
+	agent->unchecked += answer->unchecked;
 	if (err)
 		snprintf(agent->why, sizeof(agent->why), "no memory");
 	return err;
 }
 
-/* All that belongs to an order: of RESERVE as many frames as the connections need. */
-static void order_one(const struct move_agents *a, struct move_agent *agent, enum message_type type)
+/* The connections that an order names, some at a time; there are @left from @at on. */
+static void name_some(const struct move_agent *agent, size_t at, size_t left,
+		      struct message_request *req)
 {
-	struct message_request req;
+	size_t count = left < MESSAGE_FLOWS_MAX ? left : MESSAGE_FLOWS_MAX;
+
+	req->flows.count = count;
+	if (req->type == MESSAGE_RESERVE && count)
+		memcpy(req->flows.at, agent->clients + at, count * sizeof(*req->flows.at));
+	for (size_t i = 0; req->type == MESSAGE_CHECK && i < count; i++) {
+		req->flows.at[i] = agent->checks[at + i].client;
+		req->sequences[i] = agent->checks[at + i].seq;
+	}
+}
+
+/* However many addresses they have, so many fit into a frame. */
+#define ALWAYS_FIT 256
+
+/* Names fewer connections, until the request fits into a frame. */
+static void shorten(struct message_request *req)
+{
+	uint8_t frame[FRAME_BYTES];
+
+	while (req->flows.count > ALWAYS_FIT && message_request_encode(req, frame) == -EMSGSIZE)
+		req->flows.count = req->flows.count / 2;
+}
+
+/* What went wrong first, of all its requests: an agent that has lost some is asked on. */
+struct outcome {
+	int err;
+	char why[MOVE_WHY_LEN];
+};
+
+static void note(struct outcome *o, struct move_agent *agent, int err)
+{
+	if (!err || o->err)
+		return;
+	o->err = err;
+	memcpy(o->why, agent->why, sizeof(o->why));
+}
+
+/* As many frames as the @total connections need. */
+static void order_all(const struct move_agents *a, struct move_agent *agent,
+		      struct message_request *req, size_t total)
+{
+	struct outcome outcome = {};
+	bool lost = false;
 	size_t at = 0;
+	int err;
 
 	do {
-		request_of(a, agent, type, at, &req);
-		agent->err = call(a, agent, &req);
-		if (!agent->err)
-			agent->err = keep_missing(agent);
-		at += req.flows.count;
-	} while (!agent->err && req.flows.count && at < agent->client_count);
+		name_some(agent, at, total - at, req);
+		shorten(req);
+		err = call(a, agent, req);
+		lost = err == -EACCES && agent->answer.lost_count;
+		note(&outcome, agent, err);
+		if (!err || lost)
+			note(&outcome, agent, keep_answer(agent));
+		at += req->flows.count;
+	} while (at < total && (!err || lost));
+	agent->err = outcome.err;
+	memcpy(agent->why, outcome.why, sizeof(agent->why));
+}
+
+/* Of an earlier order. */
+static void forget(struct move_agent *agent)
+{
+	agent->missing_count = agent->unnamed = 0;
+	agent->lost_count = agent->lost_unnamed = 0;
+	agent->matching = agent->unchecked = 0;
+}
+
+/* All that belongs to an order. */
+static void order_one(const struct move_agents *a, struct move_agent *agent, enum message_type type)
+{
+	size_t total = type == MESSAGE_RESERVE ? agent->client_count
+		       : type == MESSAGE_CHECK ? agent->check_count
+					       : 0;
+	size_t room = total < MESSAGE_FLOWS_MAX ? total : MESSAGE_FLOWS_MAX;
+	struct message_request req;
+
+	if (type == MESSAGE_RESERVE || type == MESSAGE_CHECK)
+		forget(agent);
+	agent->err = 0;
+	if (type == MESSAGE_CHECK && !total)
+		return;
+	request_of(a, agent, type, &req);
+	req.flows.at = calloc(room + 1, sizeof(*req.flows.at));
+	req.sequences = calloc(room + 1, sizeof(*req.sequences));
+	if (req.flows.at && req.sequences) {
+		order_all(a, agent, &req, total);
+	} else {
+		agent->err = -ENOMEM;
+		snprintf(agent->why, sizeof(agent->why), "no memory");
+	}
+	message_request_free(&req);
 }
 
 /* What the threads share: each takes the next agent that nobody has. */

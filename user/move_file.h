@@ -13,7 +13,7 @@
 #include "tcpmig_shared.h"
 
 #define MOVE_FILE	   "tcpmig-move.json"
-#define MOVE_FILE_MOVES	   16
+#define MOVE_FILE_MOVES	   64
 #define MOVE_FILE_UUID_LEN 16
 
 /** struct move_file_agent - one that takes part, and the epoch of the migration there. */

@@ -60,6 +60,25 @@ int netlink_way(const struct tcpmig_endpoint *to, struct netlink_way *way);
 int netlink_link(int ifindex, int *master, int *lower);
 
 /**
+ * struct netlink_device - a network interface.
+ * @type: ARPHRD_*
+ * @name: valid during the call
+ */
+struct netlink_device {
+	int ifindex;
+	int type;
+	bool up;
+	bool loopback;
+	const char *name;
+};
+
+/**
+ * netlink_each_device() - call @fn for every interface, as of one moment; @fn may use netlink.
+ * Return: what @fn returned last if not 0, at which it ends, or 0 or -errno.
+ */
+int netlink_each_device(int (*fn)(const struct netlink_device *device, void *ctx), void *ctx);
+
+/**
  * netlink_resolves_neighbours() - is @ifindex an Ethernet device that asks by ARP and ND?
  * Return: 1 or 0, or -errno.
  */

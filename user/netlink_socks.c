@@ -3,7 +3,6 @@
 #include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
 #include <linux/rtnetlink.h>
-#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "endpoint.h"
 #include "netlink.h"
+#include "netlink_diag.h"
 #include "netlink_socks.h"
 
 /* @remote, @local: only those with this end; NULL: whatever it is. */
@@ -21,15 +21,6 @@ struct socket_search {
 	size_t room;
 };
 
-static void endpoint_of_diag(struct tcpmig_endpoint *ep, int family, const __be32 addr[4],
-			     __be16 port)
-{
-	if (family == AF_INET)
-		endpoint_set4(ep, addr[0], port);
-	else
-		endpoint_set6(ep, addr, port);
-}
-
 static int on_socket(const struct nlmsghdr *nlh, void *ctx)
 {
 	const struct inet_diag_msg *diag = mnl_nlmsg_get_payload(nlh);
@@ -39,8 +30,8 @@ static int on_socket(const struct nlmsghdr *nlh, void *ctx)
 	struct tcpmig_flow_key key;
 	void *grown;
 
-	endpoint_of_diag(&key.remote, diag->idiag_family, id->idiag_dst, id->idiag_dport);
-	endpoint_of_diag(&key.local, diag->idiag_family, id->idiag_src, id->idiag_sport);
+	diag_endpoint(&key.remote, diag->idiag_family, id->idiag_dst, id->idiag_dport);
+	diag_endpoint(&key.local, diag->idiag_family, id->idiag_src, id->idiag_sport);
 	if ((search->remote && !endpoint_same(&key.remote, search->remote)) ||
 	    (search->local && !endpoint_same(&key.local, search->local)))
 		return MNL_CB_OK;
@@ -59,19 +50,14 @@ static int on_socket(const struct nlmsghdr *nlh, void *ctx)
 
 static int dump_sockets(int family, __u32 states, struct socket_search *search)
 {
-	char buf[256];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct inet_diag_req_v2 *req;
+	struct diag_search which = {
+		.family = family,
+		.states = states,
+		.sport = search->local ? search->local->port : 0,
+		.dport = search->remote ? search->remote->port : 0,
+	};
 
-	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
-	req->sdiag_family = family;
-	req->sdiag_protocol = IPPROTO_TCP;
-	req->idiag_states = states;
-	req->id.idiag_dport = search->remote ? search->remote->port : 0;
-	req->id.idiag_sport = search->local ? search->local->port : 0;
-	return netlink_talk(NETLINK_SOCK_DIAG, nlh, on_socket, search);
+	return netlink_tcp_each(&which, on_socket, search);
 }
 
 /* IPv6 first: v4-mapped sockets are among those. */

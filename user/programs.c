@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <net/ethernet.h>
+#include <net/if_arp.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -9,6 +11,20 @@
 #include "tables.h"
 #include "tcpmig.skel.h"
 #include "tcpmig_plain.skel.h"
+
+int programs_l2_len(int type)
+{
+	switch (type) {
+	case ARPHRD_ETHER:
+	case ARPHRD_LOOPBACK:
+		return ETHER_HDR_LEN;
+	case ARPHRD_NONE: /* tun, WireGuard */
+	case ARPHRD_RAWIP:
+	case ARPHRD_PPP:
+		return 0;
+	}
+	return -EMEDIUMTYPE;
+}
 
 /*
  * There a program may be interrupted by another on its CPU, and the cache is not made for it;

@@ -22,6 +22,13 @@ struct programs {
 };
 
 /**
+ * programs_l2_len() - bytes before the network header that tc programs see of a device.
+ * @type: of the device, ARPHRD_*
+ * Return: 14 or 0; -EMEDIUMTYPE: a kind of link layer that we do not know.
+ */
+int programs_l2_len(int type);
+
+/**
  * programs_load() - load them, with the maps that are pinned in a directory, or new ones.
  * @p:      to fill; programs_unload() it
  * @dir:    pin directory, where the maps are or will be; NULL: only to see whether it can be

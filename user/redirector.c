@@ -2,9 +2,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <net/ethernet.h>
 #include <net/if.h>
-#include <net/if_arp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -43,16 +41,7 @@ static int l2_len_of(const char *ifname)
 	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", ifname);
 	if (ioctl(fd, SIOCGIFHWADDR, &req))
 		return -errno;
-	switch (req.ifr_hwaddr.sa_family) {
-	case ARPHRD_ETHER:
-	case ARPHRD_LOOPBACK:
-		return ETHER_HDR_LEN;
-	case ARPHRD_NONE: /* tun, WireGuard */
-	case ARPHRD_RAWIP:
-	case ARPHRD_PPP:
-		return 0;
-	}
-	return -EMEDIUMTYPE;
+	return programs_l2_len(req.ifr_hwaddr.sa_family);
 }
 
 static bool serves_another_netns(const struct tables *t)
@@ -94,7 +83,7 @@ static int load(struct programs *programs, const struct pindir *dir, int l2_len,
 	*why = "load the programs";
 	if (err == -EPERM)
 		*why = "load the programs (needs root, or CAP_BPF and CAP_NET_ADMIN)";
-	return err ? err : tables_pin_announce(programs->obj, dir->fd);
+	return err ? err : tables_pin_programs(programs->obj, dir->fd);
 }
 
 static int set_up_tables(struct tables *t)
@@ -157,10 +146,16 @@ bool redirector_stacked_on_attached(const struct tables *t, int ifindex)
 	return tables_each_iface(t, is_stacked_with, &ifindex) == 1;
 }
 
+static int save_iface(void *ctx, int ifindex, const struct tcpmig_iface *iface)
+{
+	return tables_set_iface(ctx, ifindex, iface);
+}
+
 /* Entry first, hooks second: whatever a kill leaves, detach finds it by the entry. */
 static int attach_hooks(struct tables *t, const struct hook *hook, const struct programs *programs,
 			struct redirector_attached *result, const char **why)
 {
+	const struct hook_notes notes = { .save = save_iface, .ctx = t };
 	struct tcpmig_iface iface;
 	int err;
 
@@ -179,7 +174,7 @@ static int attach_hooks(struct tables *t, const struct hook *hook, const struct 
 		iface = (struct tcpmig_iface){ .mode = result->mode };
 	snprintf(iface.name, sizeof(iface.name), "%s", hook->ifname);
 	*why = "attach";
-	err = hook_attach(t, hook, &iface, programs->ingress_fd, programs->egress_fd, why);
+	err = hook_attach(&notes, hook, &iface, programs->ingress_fd, programs->egress_fd, why);
 	result->mode = iface.mode;
 	if (!err) {
 		*why = "set the neighbour entries of its rules";

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "map_snapshot.h"
 #include "tables.h"
 #include "tables_maps.h"
 
@@ -125,71 +126,14 @@ int tables_del_wire(const struct tables *t, const struct tcpmig_flow_key *key)
 	return delete (t, WIRES, key);
 }
 
-/* Everything in a hash map, read in batches: one call for thousands of entries. */
-struct snapshot {
-	void *keys;
-	void *values;
-	size_t count;
-};
-
-static void snapshot_free(struct snapshot *s)
-{
-	free(s->keys);
-	free(s->values);
-}
-
-#define _cleanup_snapshot_ __attribute__((cleanup(snapshot_free)))
-
-static int snapshot_grow(struct snapshot *s, size_t room, size_t key_size, size_t value_size)
-{
-	void *keys = realloc(s->keys, room * key_size);
-	void *values;
-
-	if (!keys)
-		return -ENOMEM;
-	s->keys = keys;
-	values = realloc(s->values, room * value_size);
-	if (!values)
-		return -ENOMEM;
-	s->values = values;
-	return 0;
-}
-
-static int snapshot_take(struct snapshot *s, int fd, size_t key_size, size_t value_size)
-{
-	__u32 batch = 1024, count, next;
-	void *in = NULL;
-	int err;
-
-	memset(s, 0, sizeof(*s));
-	for (;;) {
-		err = snapshot_grow(s, s->count + batch, key_size, value_size);
-		if (err)
-			return err;
-		count = batch;
-		err = bpf_map_lookup_batch(fd, in, &next, (char *)s->keys + s->count * key_size,
-					   (char *)s->values + s->count * value_size, &count, NULL);
-		if (err && errno == ENOSPC) { /* a bucket with more entries than the batch */
-			batch *= 2;
-			continue;
-		}
-		if (err && errno != ENOENT)
-			return -errno;
-		s->count += count;
-		if (err) /* ENOENT: that was the last batch */
-			return 0;
-		in = &next;
-	}
-}
-
 int tables_each_flow(const struct tables *t,
 		     int (*fn)(const struct tcpmig_flow_key *key, const struct tcpmig_flow *flow,
 			       void *ctx),
 		     void *ctx)
 {
-	_cleanup_snapshot_ struct snapshot s;
-	int err = snapshot_take(&s, t->fd[FLOWS], sizeof(struct tcpmig_flow_key),
-				sizeof(struct tcpmig_flow));
+	_cleanup_snapshot_ struct map_snapshot s;
+	int err = map_snapshot_take(&s, t->fd[FLOWS], sizeof(struct tcpmig_flow_key),
+				    sizeof(struct tcpmig_flow));
 
 	for (size_t i = 0; !err && i < s.count; i++)
 		err = fn((struct tcpmig_flow_key *)s.keys + i, (struct tcpmig_flow *)s.values + i,
@@ -202,9 +146,9 @@ int tables_each_remote(const struct tables *t,
 				 const struct tcpmig_remote *remote, void *ctx),
 		       void *ctx)
 {
-	_cleanup_snapshot_ struct snapshot s;
-	int err = snapshot_take(&s, t->fd[REMOTES], sizeof(struct tcpmig_endpoint),
-				sizeof(struct tcpmig_remote));
+	_cleanup_snapshot_ struct map_snapshot s;
+	int err = map_snapshot_take(&s, t->fd[REMOTES], sizeof(struct tcpmig_endpoint),
+				    sizeof(struct tcpmig_remote));
 
 	for (size_t i = 0; !err && i < s.count; i++)
 		err = fn((struct tcpmig_endpoint *)s.keys + i, (struct tcpmig_remote *)s.values + i,
@@ -216,8 +160,8 @@ int tables_each_iface(const struct tables *t,
 		      int (*fn)(__u32 ifindex, const struct tcpmig_iface *iface, void *ctx),
 		      void *ctx)
 {
-	_cleanup_snapshot_ struct snapshot s;
-	int err = snapshot_take(&s, t->fd[IFACES], sizeof(__u32), sizeof(struct tcpmig_iface));
+	_cleanup_snapshot_ struct map_snapshot s;
+	int err = map_snapshot_take(&s, t->fd[IFACES], sizeof(__u32), sizeof(struct tcpmig_iface));
 
 	for (size_t i = 0; !err && i < s.count; i++)
 		err = fn(((__u32 *)s.keys)[i], (struct tcpmig_iface *)s.values + i, ctx);
@@ -228,9 +172,9 @@ int tables_each_iface(const struct tables *t,
 static int delete_of_ref(const struct tables *t, int map, size_t value_size, size_t ref_off,
 			 bool (*pick)(__u32 ref, void *ctx), void *ctx)
 {
-	_cleanup_snapshot_ struct snapshot s;
+	_cleanup_snapshot_ struct map_snapshot s;
 	const size_t key_size = sizeof(struct tcpmig_flow_key);
-	int err = snapshot_take(&s, t->fd[map], key_size, value_size);
+	int err = map_snapshot_take(&s, t->fd[map], key_size, value_size);
 
 	for (size_t i = 0; !err && i < s.count; i++) {
 		__u32 ref;
@@ -330,6 +274,35 @@ int tables_announce(const struct tables *t, const struct tcpmig_event *event)
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = event, .ctx_size_in = sizeof(*event));
 
 	return bpf_prog_test_run_opts(t->announce_fd, &opts) ? -errno : 0;
+}
+
+/* As many as are taken at once. */
+static int check_some(const struct tables *t, __u32 ifindex, struct tcpmig_check *checks,
+		      size_t count)
+{
+	unsigned char in[TCPMIG_CHECKS_OFFSET + TCPMIG_CHECKS_MAX * sizeof(*checks)] = {};
+	unsigned char out[sizeof(in)];
+	struct __sk_buff ctx = { .ifindex = ifindex };
+	__u32 len = TCPMIG_CHECKS_OFFSET + count * sizeof(*checks);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = len, .data_out = out,
+		    .data_size_out = len, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+
+	memcpy(in + TCPMIG_CHECKS_OFFSET, checks, count * sizeof(*checks));
+	if (bpf_prog_test_run_opts(t->check_fd, &opts))
+		return -errno;
+	memcpy(checks, out + TCPMIG_CHECKS_OFFSET, count * sizeof(*checks));
+	return opts.retval == count ? 0 : -EIO;
+}
+
+int tables_check(const struct tables *t, __u32 ifindex, struct tcpmig_check *checks, size_t count)
+{
+	int err = t->check_fd < 0 ? -ENOENT : 0;
+
+	for (size_t n; !err && count; checks += n, count -= n) {
+		n = count < TCPMIG_CHECKS_MAX ? count : TCPMIG_CHECKS_MAX;
+		err = check_some(t, ifindex, checks, n);
+	}
+	return err;
 }
 
 int tables_events_fd(const struct tables *t)

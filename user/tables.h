@@ -20,6 +20,7 @@ struct tables {
 	struct tcpmig_meta *meta;
 	int fd[10];
 	int announce_fd; /* the program that sends the events of user space */
+	int check_fd;	 /* the one that reads sockets; -1: attached by a version that has none */
 	bool owned;
 };
 
@@ -54,10 +55,11 @@ void tables_close(struct tables *t);
 int tables_set_pin_paths(struct bpf_object *obj, const char *dir);
 
 /**
- * tables_pin_announce() - pin the program that tables_announce() runs, in place of an older one.
+ * tables_pin_programs() - pin those that tables_announce() and tables_check() run, in place of
+ * older ones.
  * Return: 0 or -errno.
  */
-int tables_pin_announce(struct bpf_object *obj, int dir_fd);
+int tables_pin_programs(struct bpf_object *obj, int dir_fd);
 
 /** tables_unpin() - remove all these pins in @dir_fd; those that are not there are no error. */
 int tables_unpin(int dir_fd);
@@ -160,6 +162,15 @@ int tables_zero_stats(const struct tables *t, __u32 slot);
  * Return: 0 or -errno; nobody watching is no error.
  */
 int tables_announce(const struct tables *t, const struct tcpmig_event *event);
+
+/**
+ * tables_check() - ask the kernel where the sockets of @checks stand.
+ * @ifindex: 0, or an interface: then sockets that are bound to it count, too
+ *
+ * Needs no capability, only @t. Return: 0; -ENOENT: no such program; -ENODEV: no such interface;
+ * another -errno.
+ */
+int tables_check(const struct tables *t, __u32 ifindex, struct tcpmig_check *checks, size_t count);
 
 /** tables_events_fd() - the ring buffer, for libbpf's ring_buffer__new(). Owned by @t. */
 int tables_events_fd(const struct tables *t);

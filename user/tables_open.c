@@ -17,8 +17,16 @@ static const char *const map_names[] = {
 	[COUNTERS] = "tcpmig_counters", [STATS] = "tcpmig_stats",     [IFACES] = "tcpmig_ifaces",
 	[META] = "tcpmig_meta",
 };
-#define ANNOUNCE     "tcpmig_announce"
-#define ANNOUNCE_NEW "tcpmig_announce_new"
+#define ANNOUNCE "tcpmig_announce"
+#define CHECK	 "tcpmig_check"
+
+/* Pinned programs, with the name that each has until it takes the place of an older one. */
+static const struct {
+	const char *name, *fresh;
+} programs[] = {
+	{ ANNOUNCE, ANNOUNCE "_new" },
+	{ CHECK, CHECK "_new" },
+};
 
 _Static_assert(ARRAY_SIZE(map_names) == ARRAY_SIZE(((struct tables *)0)->fd), "one fd a map");
 
@@ -71,7 +79,7 @@ static void tables_init(struct tables *t)
 {
 	memset(t, 0, sizeof(*t));
 	memset(t->fd, 0xff, sizeof(t->fd));
-	t->announce_fd = -1;
+	t->announce_fd = t->check_fd = -1;
 }
 
 int tables_layout_pinned(int dir_fd)
@@ -100,6 +108,7 @@ static int open_pins(struct tables *t, int dir_fd)
 		if (t->fd[i] < 0)
 			return -errno;
 	}
+	t->check_fd = tables_get_pinned(dir_fd, CHECK);
 	t->announce_fd = tables_get_pinned(dir_fd, ANNOUNCE);
 	return t->announce_fd < 0 ? -errno : 0;
 }
@@ -137,6 +146,7 @@ int tables_of_object(struct tables *t, struct bpf_object *obj)
 			return t->fd[i];
 	}
 	t->announce_fd = bpf_program__fd(bpf_object__find_program_by_name(obj, ANNOUNCE));
+	t->check_fd = bpf_program__fd(bpf_object__find_program_by_name(obj, CHECK));
 	return map_shared(t);
 }
 
@@ -152,10 +162,12 @@ void tables_close(struct tables *t)
 	}
 	if (t->owned && t->announce_fd >= 0)
 		close(t->announce_fd);
+	if (t->owned && t->check_fd >= 0)
+		close(t->check_fd);
 	tables_init(t);
 }
 
-static int set_pin_path(struct bpf_object *obj, const char *dir, const char *name)
+int tables_set_pin_path(struct bpf_object *obj, const char *dir, const char *name)
 {
 	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
 	char path[4096];
@@ -172,24 +184,33 @@ int tables_set_pin_paths(struct bpf_object *obj, const char *dir)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < ARRAY_SIZE(map_names); i++)
-		err = set_pin_path(obj, dir, map_names[i]);
+		err = tables_set_pin_path(obj, dir, map_names[i]);
 	for (size_t i = 0; !err && i < POLICY_MAPS; i++)
-		err = set_pin_path(obj, dir, tables_policy_names[i]);
+		err = tables_set_pin_path(obj, dir, tables_policy_names[i]);
 	return err;
 }
 
 /* Renamed over the older one, so that there always is one. */
-int tables_pin_announce(struct bpf_object *obj, int dir_fd)
+static int pin_program(struct bpf_object *obj, int dir_fd, const char *name, const char *fresh)
 {
-	int fd = bpf_program__fd(bpf_object__find_program_by_name(obj, ANNOUNCE));
+	int fd = bpf_program__fd(bpf_object__find_program_by_name(obj, name));
 	char path[64];
 
-	if (unlinkat(dir_fd, ANNOUNCE_NEW, 0) && errno != ENOENT)
+	if (unlinkat(dir_fd, fresh, 0) && errno != ENOENT)
 		return -errno;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/" ANNOUNCE_NEW, dir_fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, fresh);
 	if (bpf_obj_pin(fd, path))
 		return -errno;
-	return renameat(dir_fd, ANNOUNCE_NEW, dir_fd, ANNOUNCE) ? -errno : 0;
+	return renameat(dir_fd, fresh, dir_fd, name) ? -errno : 0;
+}
+
+int tables_pin_programs(struct bpf_object *obj, int dir_fd)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(programs); i++)
+		err = pin_program(obj, dir_fd, programs[i].name, programs[i].fresh);
+	return err;
 }
 
 static int unpin(int dir_fd, const char *name)
@@ -199,10 +220,10 @@ static int unpin(int dir_fd, const char *name)
 
 int tables_unpin(int dir_fd)
 {
-	int err = unpin(dir_fd, ANNOUNCE_NEW);
+	int err = 0;
 
-	if (!err)
-		err = unpin(dir_fd, ANNOUNCE);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(programs); i++)
+		err = unpin(dir_fd, programs[i].fresh) ?: unpin(dir_fd, programs[i].name);
 	for (size_t i = 0; !err && i < ARRAY_SIZE(map_names); i++)
 		err = unpin(dir_fd, map_names[i]);
 	for (size_t i = 0; !err && i < POLICY_MAPS; i++)

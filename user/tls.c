@@ -348,3 +348,8 @@ int tls_peer_check(struct tls *tls, const struct tls_peer *peer, char *why)
 	return tls_verify(tls->ctx, tls->role == TLS_AGENT ? TLS_HOST : TLS_AGENT, peer->cert,
 			  peer->chain, why);
 }
+
+int tls_peer_is_host(struct tls *tls, const struct tls_peer *peer, char *why)
+{
+	return tls_verify(tls->ctx, TLS_HOST, peer->cert, peer->chain, why);
+}

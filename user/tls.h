@@ -112,6 +112,12 @@ void tls_peer_free(struct tls_peer *peer);
 int tls_peer_check(struct tls *tls, const struct tls_peer *peer, char *why);
 
 /**
+ * tls_peer_is_host() - is its certificate one for hosts, whichever of the two sides it is?
+ * An agent's is not. Arguments and return: as tls_peer_check().
+ */
+int tls_peer_is_host(struct tls *tls, const struct tls_peer *peer, char *why);
+
+/**
  * tls_peer_speaks_for() - has its certificate an IP SAN equal to the address of @ep?
  * Never by common name or DNS name. The port does not matter.
  */

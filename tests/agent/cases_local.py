@@ -35,7 +35,8 @@ def tls_by_local(stage):
     bodies = {"consent": {"next": endpoint(move.next)}, "hold": {"max_ms": 1000},
               "arm": {"lease_ms": 1000}, "reserve": {"next": endpoint(move.next), "max_ms": 1000}}
     with stage.unchanged():
-        for kind in ("reserve", "consent", "hold", "arm", "commit", "go", "abort", "status"):
+        for kind in ("reserve", "consent", "hold", "arm", "commit", "go", "abort", "status",
+                     "check"):
             link = Local(stage.client)
             link.hello()
             stage.expect_close(link, frame(move.request(kind, **bodies.get(kind, {}))
@@ -65,7 +66,7 @@ def only_root(stage):
         move = stage.move().to("HELD")
         with stage.unchanged():
             link = Local(stage.client, NOBODY)
-            link.send(frame(pb.Request(hello=pb.Hello(version=1)).SerializeToString()) +
+            link.send(frame(pb.Request(hello=pb.Hello(version=2)).SerializeToString()) +
                       local_order("local_release", move.old))
             if link.read_all():
                 raise Failed("the agent has answered another user than root")

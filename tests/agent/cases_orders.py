@@ -24,7 +24,7 @@ def stale_epoch(stage):
     stage.expect_refusal(lambda: stage.move(move.service, epoch=5, uuid=move.uuid).reserve(),
                          "STALE", "epoch 5")
     with stage.unchanged():
-        for kind in ("hold", "arm", "commit", "go", "abort"):
+        for kind in ("hold", "arm", "commit", "go", "abort", "check"):
             stage.expect_refusal(lambda: move.order(kind, "A"), "STALE", "epoch 5")
         stage.expect_refusal(move.consent, "DENIED", "consent")
 
@@ -35,7 +35,7 @@ def equal_epoch(stage):
     other = stage.move(move.service, epoch=7)
     stage.expect_refusal(other.reserve, "STALE", "epoch 7")
     with stage.unchanged():
-        for kind in ("hold", "arm", "commit", "go", "abort", "status"):
+        for kind in ("hold", "arm", "commit", "go", "abort", "status", "check"):
             stage.expect_refusal(lambda: other.order(kind, "A"), "STALE", "epoch 7")
     stage.expect_refusal(lambda: other.consent("B"), "STALE", "epoch 7")
 
@@ -47,7 +47,7 @@ def older_epoch(stage):
     expect_ok(first.abort())
     first.following("B").to("ARMED")
     with stage.unchanged():
-        for kind in ("hold", "arm", "commit", "go", "abort"):
+        for kind in ("hold", "arm", "commit", "go", "abort", "check"):
             stage.expect_refusal(lambda: first.order(kind, "A"), "STALE", "epoch 1", "2")
 
 
@@ -55,13 +55,13 @@ def older_epoch(stage):
 def not_reserved(stage):
     move = stage.move(epoch=3)
     with stage.unchanged():
-        for kind in ("hold", "arm", "commit", "go", "abort", "status"):
+        for kind in ("hold", "arm", "commit", "go", "abort", "status", "check"):
             stage.expect_refusal(lambda: move.order(kind, "A"), "CONFLICT", "epoch 3",
                              "not reserved")
     under_way = stage.move().to("HELD")
     ahead = stage.move(under_way.service, epoch=9, uuid=under_way.uuid)
     with stage.unchanged():
-        for kind in ("hold", "arm", "commit", "go", "abort"):
+        for kind in ("hold", "arm", "commit", "go", "abort", "check"):
             stage.expect_refusal(lambda: ahead.order(kind, "A"), "CONFLICT", "epoch 9")
 
 
@@ -218,7 +218,7 @@ def next_before_commit(stage):
     for state in ("RESERVED", "HELD", "ARMED"):
         move = stage.move().to(state)
         with stage.unchanged():
-            for kind in ("reserve", "hold", "arm", "commit", "query"):
+            for kind in ("reserve", "hold", "arm", "commit", "query", "check"):
                 stage.expect_refusal(lambda: move.order(kind, "B"), "DENIED", kind, "10.9.0.3")
 
 

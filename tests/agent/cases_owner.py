@@ -6,7 +6,8 @@ from peer import text_of
 from stage import case, expect_ok
 
 # All that a host can order about a migration.
-ORDERS = ["reserve", "consent", "hold", "arm", "commit", "go", "abort", "status"]
+ORDERS = ["reserve", "consent", "hold", "arm", "commit", "go", "abort", "status",
+          "check"]
 
 
 def may_nothing(stage, link, name, move=None):

@@ -18,7 +18,7 @@ AGENT, TICKET_PORT = f"10.9.0.1:{AGENT_PORT}", 7999
 def order(stage):
     """HELLO and a RESERVE that would be in order, as bytes."""
     move = stage.move()
-    hello = pb.Request(hello=pb.Hello(version=1))
+    hello = pb.Request(hello=pb.Hello(version=2))
     reserve = move.request("reserve", next=endpoint(move.next), max_ms=20000)
     return frame(hello.SerializeToString()) + frame(reserve.SerializeToString())
 
@@ -230,7 +230,7 @@ def silence(stage):
              "no HELLO": stage.connect("C", hello=False).sock,
              "half a HELLO": stage.connect("C", hello=False).sock}
     quiet["half a ClientHello"].sendall(half_hello)
-    quiet["half a HELLO"].sendall(frame(pb.Request(hello=pb.Hello(version=1))
+    quiet["half a HELLO"].sendall(frame(pb.Request(hello=pb.Hello(version=2))
                                         .SerializeToString())[:-1])
     expect(stage.peer("B").ask(pb.Request(old=endpoint(("10.9.0.3", 5000)), query=pb.Query())),
            "OK")

@@ -15,6 +15,7 @@ import traceback
 
 sys.dont_write_bytecode = True
 import cases_certs
+import cases_check
 import cases_frames
 import cases_killed
 import cases_limits

@@ -2,6 +2,7 @@
 """Connections of the client to OLD, with their server; and a server's half, carried to another
 host by TCP_REPAIR as CRIU does it."""
 import contextlib
+import fcntl
 import os
 import socket
 import struct
@@ -11,6 +12,10 @@ from lab import Failed
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ, TCP_REPAIR_OPTIONS = 19, 20, 21, 22
 TCP_TIMESTAMP, TCP_REPAIR_WINDOW = 24, 29
 RECV_QUEUE, SEND_QUEUE = 1, 2
+REPAIR_OFF_SILENTLY = -1
+SIOCOUTQ, SIOCOUTQNSD = 0x5411, 0x894B
+MASK = 0xFFFFFFFF
+MAPPED = "::ffff:"
 OPT_MSS, OPT_WINDOW, OPT_SACK_PERM, OPT_TIMESTAMP = 2, 3, 4, 8
 # Of struct tcp_info
 INFO_TIMESTAMPS, INFO_SACK, INFO_WSCALE = 1, 2, 4
@@ -22,6 +27,19 @@ def listen(host, at):
     sock.bind(at)
     sock.listen(16)
     return sock
+
+
+def numbers(sock):
+    """Where the socket stands, as an image would have it: rcv_nxt, snd_una, snd_nxt."""
+    level, seq = socket.IPPROTO_TCP, {}
+    sock.setsockopt(level, TCP_REPAIR, 1)
+    for queue in (RECV_QUEUE, SEND_QUEUE):
+        sock.setsockopt(level, TCP_REPAIR_QUEUE, queue)
+        seq[queue] = sock.getsockopt(level, TCP_QUEUE_SEQ) & MASK
+    unacked, unsent = [struct.unpack("=i", fcntl.ioctl(sock, what, bytes(4)))[0]
+                       for what in (SIOCOUTQ, SIOCOUTQNSD)]
+    sock.setsockopt(level, TCP_REPAIR, REPAIR_OFF_SILENTLY)
+    return seq[RECV_QUEUE], (seq[SEND_QUEUE] - unacked) & MASK, (seq[SEND_QUEUE] - unsent) & MASK
 
 
 class Half:
@@ -43,8 +61,8 @@ class Half:
         self.window = sock.getsockopt(level, TCP_REPAIR_WINDOW, 20)
         sock.close()
 
-    def restore(self, host, at):
-        """At (address, port) of host."""
+    def restore(self, host, at, off=0):
+        """At (address, port) of host. off: how repair is ended: with a window probe or without."""
         level = socket.IPPROTO_TCP
         sock = host.socket(6 if ":" in at[0] else 4)
         sock.setsockopt(level, TCP_REPAIR, 1)  # also lets it bind where others are
@@ -65,7 +83,7 @@ class Half:
         if self.options & INFO_TIMESTAMPS:
             sock.setsockopt(level, TCP_TIMESTAMP, struct.pack("=I", self.clock))
         sock.setsockopt(level, TCP_REPAIR_WINDOW, self.window)
-        sock.setsockopt(level, TCP_REPAIR, 0)
+        sock.setsockopt(level, TCP_REPAIR, off)
         sock.setsockopt(level, socket.TCP_NODELAY, 1)
         return sock
 
@@ -82,12 +100,15 @@ class Service:
         self.clients, self.servers = [], []
         self.connect(connections)
 
-    def connect(self, connections):
-        """So many more, to OLD itself."""
+    def connect(self, connections, mapped=False, device=None):
+        """So many more, to OLD itself; mapped: by IPv6 sockets to an IPv4 OLD; bound to device."""
         listener = listen(self.host, self.old)
         for _ in range(connections):
-            self.clients.append(self.client.socket(self.version))
-            self.clients[-1].connect(self.old)
+            sock = self.client.socket(6 if mapped else self.version)
+            if device:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+            sock.connect((MAPPED + self.old[0], self.old[1]) if mapped else self.old)
+            self.clients.append(sock)
             self.servers.append(listener.accept()[0])
         listener.close()
         for sock in self.clients + self.servers:
@@ -97,7 +118,12 @@ class Service:
 
     def ends(self):
         """Of the client: [(address, port), ...]"""
-        return [sock.getsockname()[:2] for sock in self.clients]
+        names = [sock.getsockname()[:2] for sock in self.clients]
+        return [(addr.removeprefix(MAPPED), port) for addr, port in names]
+
+    def images(self):
+        """Where the server's halves stand: {client's end: numbers()}."""
+        return {sock.getpeername()[:2]: numbers(sock) for sock in self.servers}
 
     def echo(self):
         """Bytes there and back, on each connection."""

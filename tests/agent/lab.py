@@ -12,7 +12,7 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = TOP / "build/tcpmig-bpf"
-NAME = "deny"
+NAME = os.environ.get("LAB_NAME", "deny")
 HOSTS = ["client", "A", "B", "C"]
 AGENT_PORT = 7170
 CLONE_NEWNET = 0x40000000

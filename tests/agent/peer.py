@@ -37,6 +37,19 @@ def flows(ends):
     return [pb.Flows(addr=addr, ports=sorted(ports)) for addr, ports in ordered]
 
 
+def sequences(images):
+    """{(address, port): (rcv_nxt, snd_una, snd_nxt), ...} as messages, in the right order."""
+    made = []
+    for group in flows(images):
+        addr = socket.inet_ntop(socket.AF_INET if len(group.addr) == 4 else socket.AF_INET6,
+                                group.addr)
+        columns = zip(*(images[addr, port] for port in group.ports))
+        rcv_nxt, snd_una, snd_nxt = [list(column) for column in columns]
+        made.append(pb.Sequences(addr=group.addr, ports=group.ports, rcv_nxt=rcv_nxt,
+                                 snd_una=snd_una, snd_nxt=snd_nxt))
+    return made
+
+
 def text_of(at):
     """(address, port) as the program writes it."""
     return f"[{at[0]}]:{at[1]}" if ":" in at[0] else f"{at[0]}:{at[1]}"
@@ -123,8 +136,8 @@ class Link:
         return answer
 
     def hello(self):
-        said = self.ask(pb.Request(hello=pb.Hello(version=1, software="deny.py")))
-        if said.result != pb.OK or said.version != 1:
+        said = self.ask(pb.Request(hello=pb.Hello(version=2, software="deny.py")))
+        if said.result != pb.OK or said.version != 2:
             raise Failed(f"HELLO: {said}")
         return said
 

@@ -269,6 +269,10 @@ class Move:
     def status(self, by=None):
         return self.ask(by or self.cur_host, "status")
 
+    def check(self, by=None, images=None):
+        return self.ask(by or self.cur_host, "check", flows=net.sequences(
+            self.service.images() if images is None else images))
+
     def query(self, by=None):
         return self.ask(by or self.cur_host, "query")
 

@@ -32,7 +32,7 @@ static bool is_mode(const char *name)
 /* As the agent does: all of it from what is open. */
 static int take_reload(struct agent_start *start, int line, struct keeper_files *files)
 {
-	char text[AGENT_CONF_BYTES], why[TLS_WHY_LEN] = "";
+	char text[CONF_BYTES], why[TLS_WHY_LEN] = "";
 	ssize_t len = pread(files->conf, text, sizeof(text), 0);
 	struct tls *tls = tls_new(TLS_AGENT, &files->tls, why);
 	int err = len < 0 || !tls ? -EINVAL : 0;

@@ -375,6 +375,30 @@ static int change_flows(void)
 	return err ?: tables_del_flow(&world.tables, &key);
 }
 
+/* Of the client to world.target. */
+static int read_sequences(void)
+{
+	struct tcpmig_flow flow = { .ref = 0x7fffffff };
+	struct tcpmig_check check = {};
+	struct rules_flows clients;
+	int err;
+
+	endpoint_set4(&check.key.remote, world.target_addr.sin_addr.s_addr,
+		      world.target_addr.sin_port);
+	err = netlink_sockets_to(&check.key.remote, &clients);
+	if (!err && !clients.count)
+		err = -ENODATA;
+	if (!err)
+		check.key.local = clients.local[0];
+	free(clients.local);
+	if (!err)
+		err = tables_set_flow(&world.tables, &check.key, &flow);
+	if (!err)
+		err = tables_check(&world.tables, 0, &check, 1);
+	tables_del_flow(&world.tables, &check.key);
+	return err ?: check.socket == TCPMIG_CHECK_READ ? 0 : -ENODATA;
+}
+
 static int count_flow(const struct tcpmig_flow_key *key, const struct tcpmig_flow *flow, void *ctx)
 {
 	(void)key, (void)flow, (void)ctx;
@@ -551,7 +575,8 @@ static const struct attempt {
 	IN_NONE(be_dumpable), IN_NONE(load_module), IN_NONE(map_executable),
 	IN_NONE(make_executable), IN_NONE(raise_limit), IN_NONE(own_signals_of_file),
 	IN_KEEPER(set_neighbour), IN_KEEPER(kill_agent), IN_KEEPER(change_interfaces),
-	IN_BOTH(change_flows), IN_BOTH(read_all_flows), IN_BOTH(use_counters), IN_BOTH(send_event),
+	IN_BOTH(change_flows), IN_BOTH(read_sequences), IN_BOTH(read_all_flows),
+	IN_BOTH(use_counters), IN_BOTH(send_event),
 	IN_BOTH(look_up_sockets), IN_BOTH(look_up_route), IN_BOTH(talk_after_failure),
 	IN_AGENT(accept_connection), IN_BOTH(keep_state), IN_BOTH(run_event_loop),
 	IN_BOTH(use_memory), IN_BOTH(signal_oneself),
