@@ -30,6 +30,15 @@ enum {
 	ARG_CA,
 	ARG_SUB_CA,
 	ARG_CONFIG,
+	ARG_PID,
+	ARG_NEW,
+	ARG_NEW_PORT,
+	ARG_DRY_RUN,
+	ARG_REQUIRE_AGENTS,
+	ARG_MAX_FREEZE,
+	ARG_FILES,
+	ARG_RESUME,
+	ARG_ABORT,
 };
 
 /* clang-format off */

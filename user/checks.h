@@ -7,6 +7,10 @@
 #ifndef TCPMIG_CHECKS_H
 #define TCPMIG_CHECKS_H
 
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "findings.h"
 #include "pindir.h"
 #include "tables.h"
@@ -39,11 +43,24 @@ void checks_ifaces(const struct tables *t, int dir_fd, struct findings *f);
 void checks_certs(const char *dir, struct findings *f);
 
 /**
+ * checks_server() - where host.conf is @path and there is one: named host_conf, cgroup, images,
+ * migration (each that is open) and fence (each that belongs to none).
+ * @criu: the one that it names; "" for none
+ */
+void checks_server(const char *path, char criu[PATH_MAX], struct findings *f);
+
+/**
+ * checks_criu_works() - does this criu dump and restore a process of ours here?
+ * @text: its version, or what failed
+ */
+bool checks_criu_works(const char *criu, char *text, size_t size);
+
+/**
  * checks_criu() - does it dump and restore a process here? Named criu.
  *
  * In namespaces of its own, with nothing left of it afterwards; takes up to 40 s if criu
- * hangs. That of $CRIU, else of $PATH.
+ * hangs. That of $CRIU, else @named (if not ""), else of $PATH.
  */
-void checks_criu(struct findings *f);
+void checks_criu(const char *named, struct findings *f);
 
 #endif

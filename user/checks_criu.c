@@ -256,14 +256,25 @@ static void self_test(const char *criu, struct outcome *outcome)
 	}
 }
 
+bool checks_criu_works(const char *criu, char *text, size_t size)
+{
+	struct outcome outcome;
+
+	self_test(criu, &outcome);
+	snprintf(text, size, "%s", outcome.text);
+	return outcome.works;
+}
+
 /* Return: path to free, or NULL. */
-static char *find_criu(void)
+static char *find_criu(const char *named)
 {
 	static const char *const places[] = { "/usr/local/sbin", "/usr/sbin", "/sbin" };
 	_cleanup_free_ char *dirs = NULL;
 	const char *set = getenv("CRIU");
 	char *path, *save = NULL;
 
+	if (!set && *named)
+		set = named;
 	if (set)
 		return strdup(set);
 	if (asprintf(&dirs, "%s:%s:%s:%s", getenv("PATH") ?: "", places[0], places[1], places[2]) <
@@ -279,9 +290,9 @@ static char *find_criu(void)
 	return NULL;
 }
 
-void checks_criu(struct findings *f)
+void checks_criu(const char *named, struct findings *f)
 {
-	_cleanup_free_ char *criu = find_criu();
+	_cleanup_free_ char *criu = find_criu(named);
 	struct outcome outcome;
 
 	if (!criu || access(criu, X_OK)) {

@@ -9,6 +9,7 @@
 #include "checks_rules.h"
 #include "cleanup.h"
 #include "findings.h"
+#include "host_conf.h"
 #include "log.h"
 #include "output.h"
 #include "session.h"
@@ -89,13 +90,15 @@ static bool has_failed(const struct findings *f)
 static int doctor(const struct globals *g)
 {
 	struct findings f = {};
+	char criu[PATH_MAX];
 	int status;
 
 	checks_kernel(&f);
 	checks_host(&f);
 	check_pins(g->pin_dir, &f);
 	checks_certs("/etc/tcpmig", &f);
-	checks_criu(&f); /* last, and without the lock: it takes its time */
+	checks_server(HOST_CONF_DEFAULT, criu, &f);
+	checks_criu(criu, &f); /* last, and without the lock: it takes its time */
 	if (f.incomplete)
 		status = log_errno(ENOMEM, "doctor");
 	else

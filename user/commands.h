@@ -34,6 +34,8 @@ int cmd_gc(struct globals *g, const struct command *self, int argc, char **argv)
 int cmd_stats(struct globals *g, const struct command *self, int argc, char **argv);
 int cmd_doctor(struct globals *g, const struct command *self, int argc, char **argv);
 int cmd_agent(struct globals *g, const struct command *self, int argc, char **argv);
+int cmd_host(struct globals *g, const struct command *self, int argc, char **argv);
+int cmd_migrate(struct globals *g, const struct command *self, int argc, char **argv);
 int cmd_pki(struct globals *g, const struct command *self, int argc, char **argv);
 int cmd_criu_hook(struct globals *g, const struct command *self, int argc, char **argv);
 int cmd_rewrite_images(struct globals *g, const struct command *self, int argc, char **argv);

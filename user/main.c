@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "log.h"
 #include "pindir.h"
+#include "tree_place.h"
 
 static const struct command commands[] = {
 	{ "attach", "IFACE [--mode auto|tcx|clsact]",
@@ -25,6 +26,14 @@ static const struct command commands[] = {
 	{ "doctor", "", "look for what is missing or in the way, and name its cure", cmd_doctor },
 	{ "agent", "[--config FILE]",
 	  "serve hosts that move connections, within what the configuration allows", cmd_agent },
+	{ "host", "[--config FILE]",
+	  "serve as a host to which processes move, and settle what was interrupted", cmd_host },
+	{ "migrate",
+	  "--pid PID --to HOST[:PORT] [--new ADDR]... [--new-port PORT] [--dry-run] "
+	  "[--require-agents all|any|none] [--max-freeze MS] [--hold drop|swallow] "
+	  "[--files check|ignore] [--config FILE] | --resume UUID | --abort UUID",
+	  "move a process and its connections to another host, or leave it as it was",
+	  cmd_migrate },
 	{ "criu-hook", "", "arm and redirect, as criu --action-script", cmd_criu_hook },
 	{ "rewrite-images", "DIR --from ADDR[:PORT] --to ADDR[:PORT]",
 	  "give the sockets in CRIU images another address", cmd_rewrite_images },
@@ -78,6 +87,8 @@ int main(int argc, char **argv)
 	struct globals g = { .pin_dir = PINDIR_DEFAULT };
 	int c;
 
+	if (tree_place_is_init(argc, argv))
+		return tree_place_init();
 	log_init();
 	while ((c = getopt_long(argc, argv, "+:jvhV", options, NULL)) != -1) {
 		switch (c) {
