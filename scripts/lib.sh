@@ -28,14 +28,15 @@ cmd() {
 
 # wait_for SECONDS WHAT CMD...: until CMD succeeds; fails with a message after SECONDS.
 wait_for() {
-	local limit=$1 what=$2 start=$EPOCHREALTIME
+	local limit=$1 what=$2 start=$EPOCHREALTIME tries=0
 	shift 2
 	until "$@" 2>/dev/null >&2; do
 		if [ "$(elapsed_ms "$start")" -gt $((limit * 1000)) ]; then
 			echo "${0##*/}: waited $limit s in vain for: $what" >&2
 			return 1
 		fi
-		sleep 0.02
+		# What takes long needs no haste, and looking costs others the processor.
+		if [ $((tries += 1)) -lt 20 ]; then sleep 0.02; else sleep 0.15; fi
 	done
 }
 

@@ -89,3 +89,13 @@ found() {
 		grep -qF -- "$text" <<<"$FOUND" || { echo "no '$text' in:"; echo "$FOUND"; return 1; }
 	done
 }
+
+# unshare --mount bash -ec "$WITH_ETC" bash DIR CMD...: CMD, for which the files of DIR are all that is
+# in /etc/tcpmig.
+# shellcheck disable=SC2016,SC2034 # expanded there; used by those who load this
+WITH_ETC='dir=$1; shift
+	mount -t tmpfs -o mode=0755 tmpfs /mnt
+	mkdir /mnt/work /mnt/etc && cp -rp "$dir" /mnt/etc/tcpmig && chown root: /mnt/etc/tcpmig
+	mount -t overlay -o lowerdir=/etc,upperdir=/mnt/etc,workdir=/mnt/work overlay /etc
+	umount -l /mnt
+	exec "$@"'

@@ -20,7 +20,8 @@ setup_file() {
 	cp -r "$BATS_TEST_DIRNAME"/../../{bpf,user,scripts,tests,docs,vmlinux.h,Makefile,VERSION} "$SOURCES"
 	cd "$SOURCES" || return
 	export SHARED=$BATS_FILE_TMPDIR/build
-	make -s B="$SHARED"
+	export CFLAGS=-O0 # nothing of it is run
+	unshare --net make -s B="$SHARED" # nothing is fetched
 }
 
 @test "nothing is rebuilt without a change" {
@@ -42,7 +43,7 @@ setup_file() {
 	run rebuilt user/criu_images.proto
 	[[ $output == *PROTO* && $output == *files_img.o* ]]
 	run rebuilt VERSION
-	[[ $output == *main.o* ]]
+	[[ $output == *main.o* && $output != */rules.o* ]]
 }
 
 @test "install and uninstall" {
@@ -51,11 +52,14 @@ setup_file() {
 	[ -x "$dest/usr/sbin/tcpmig-bpf" ]
 	[ -f "$dest/usr/share/man/man8/tcpmig-bpf.8" ]
 	[ -f "$dest/usr/share/man/man5/tcpmig-agent.conf.5" ]
+	[ -f "$dest/usr/share/man/man5/tcpmig-host.conf.5" ]
 	[ -f "$dest/usr/share/doc/tcpmig-bpf/agent.conf.example" ]
+	[ -f "$dest/usr/share/doc/tcpmig-bpf/host.conf.example" ]
 	[ -f "$dest/usr/share/bash-completion/completions/tcpmig-bpf" ]
 	[ -f "$dest/usr/lib/sysusers.d/tcpmig.conf" ]
 	grep -qx 'ExecStart=/usr/sbin/tcpmig-bpf agent' "$dest/usr/lib/systemd/system/tcpmig-agent.service"
 	[ -f "$dest/usr/lib/systemd/system/tcpmig-attach@.service" ]
+	grep -qx 'ExecStart=/usr/sbin/tcpmig-bpf host' "$dest/usr/lib/systemd/system/tcpmig-host.service"
 	make -s B="$SHARED" uninstall DESTDIR="$dest" PREFIX=/usr
 	[ -z "$(find "$dest" -type f)" ]
 }
@@ -89,9 +93,4 @@ setup_file() {
 	run make -s B="$BUILD" CLANG="$fake" fuzz
 	[ "$status" != 0 ]
 	[[ $output == *"libFuzzer of $fake is missing; ./scripts/setup installs it"* ]]
-}
-
-@test "no network in make" {
-	unshare --net make -s B="$BUILD"
-	[ -x "$BUILD/tcpmig-bpf" ]
 }

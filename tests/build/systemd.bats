@@ -3,12 +3,16 @@
 # within that under a real systemd.
 bats_require_minimum_version 1.5.0
 load ../lib.bash
+load ../systemd.bash
 
 AGENT=tcpmig-agent.service
 ATTACH=tcpmig-attach@eth0.service
+HOST=tcpmig-host.service
 # The exposure as systemd 252 counts it, times 10: what they have left for a reason.
 AGENT_EXPOSURE=27
 ATTACH_EXPOSURE=24
+# All that could confine it would confine what is moved there: see the unit.
+HOST_EXPOSURE=96
 
 setup_file() {
 	export PREFIX=$BATS_FILE_TMPDIR/prefix
@@ -40,6 +44,7 @@ security() {
 @test "verify: the units name nothing that is not there, and no key that systemd does not know" {
 	verify $AGENT
 	verify $ATTACH
+	verify $HOST
 }
 
 @test "verify, control: an unknown key, a missing program or a missing man page is found" {
@@ -59,6 +64,9 @@ security() {
 	echo "$output"
 	[ "$status" = 0 ]
 	run security tcpmig-attach@.service $ATTACH_EXPOSURE
+	echo "$output"
+	[ "$status" = 0 ]
+	run security $HOST $HOST_EXPOSURE
 	echo "$output"
 	[ "$status" = 0 ]
 }
@@ -84,25 +92,6 @@ security() {
 }
 COUNTED='^(CapabilityBoundingSet|RestrictAddressFamilies|ProtectSystem|ProtectHome|PrivateDevices|ProtectKernel.*|PrivateTmp|MemoryDenyWriteExecute|NoNewPrivileges|RestrictNamespaces|ProtectControlGroups|ProtectHostname|RestrictSUIDSGID|LockPersonality|RestrictRealtime|PrivateMounts|SystemCallFilter=@system-service|ProtectProc)'
 
-# On the host that the following tests use: $INIT is its systemd as seen here.
-on_host() { nsenter -t "$INIT" -a -- "$@"; }
-
-host_up() {
-	[ ! -s "$BATS_FILE_TMPDIR/init" ] || { INIT=$(cat "$BATS_FILE_TMPDIR/init") && return; }
-	mkdir "$BATS_FILE_TMPDIR/host"
-	setsid tests/build/systemd-host "$BATS_FILE_TMPDIR/host" </dev/null \
-		>"$BATS_FILE_TMPDIR/host.log" 2>&1 3>&- &
-	echo $! >"$BATS_FILE_TMPDIR/job"
-	wait_for 30 "systemd" host_runs || { cat "$BATS_FILE_TMPDIR/host.log" && return 1; }
-	echo "$INIT" >"$BATS_FILE_TMPDIR/init"
-	prepare_host
-}
-
-host_runs() {
-	INIT=$(pgrep -P "$(cat "$BATS_FILE_TMPDIR/job")") &&
-		[ "$(on_host systemctl is-active basic.target)" = active ]
-}
-
 # Without udev there are no device units: nothing can be bound to one.
 # shellcheck disable=SC2016 # expanded there
 prepare_host() {
@@ -121,14 +110,6 @@ prepare_host() {
 		cp /root/pki/ca.crt /etc/tcpmig/ &&
 		printf "[agent]\n[move a]\nold = 10.9.0.0/24\nnew = 10.9.0.0/24\n" >/etc/tcpmig/agent.conf'
 }
-
-host_down() {
-	[ ! -s "$BATS_FILE_TMPDIR/job" ] || kill -KILL "$(cat "$BATS_FILE_TMPDIR/job")" || :
-}
-
-show() { on_host systemctl show -P "$2" "$1"; }
-
-journal() { on_host journalctl --no-pager -o short-full -u "$1" || :; }
 
 @test "under systemd: attach, agent, orders, neighbours, reload; user and rights as they should be" {
 	host_up

@@ -385,7 +385,7 @@ net_hook() {
 		TCPMIG_REQUIRE_AGENTS=some
 	END
 	net_hook pre-dump TCPMIG_OLD=
-	check_failure 2 "TCPMIG_OLD: expected 1 to 16 addresses"
+	check_failure 2 "TCPMIG_OLD: expected 1 to 64 addresses"
 	net_hook pre-dump TCPMIG_CUR="10.9.0.1:5000 10.9.0.1:5001"
 	check_failure 2 "expected TCPMIG_OLD, TCPMIG_NEW and TCPMIG_CUR to have the same number"
 	net_hook pre-dump TCPMIG_CUR=10.9.0.3:6000

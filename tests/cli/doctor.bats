@@ -341,3 +341,95 @@ policy() {
 	found "criu ok $CRIU" "dumps and restores a process"
 	[ -z "$(client pgrep -f while.:.*progress)" ]
 }
+
+# server LINE...: a host of servers with these lines in host.conf; then `doctor "${AS_SERVER[@]}"`.
+server() {
+	ETC=$BATS_TEST_TMPDIR/etc
+	AS_SERVER=(unshare --mount --propagation private bash -ec "$WITH_ETC" bash "$ETC")
+	mkdir -p "$ETC"
+	if [ ! -e "$ETC/host.crt" ]; then
+		"$T" pki init --dir "$BATS_TEST_TMPDIR/pki" >/dev/null
+		"$T" pki issue --dir "$BATS_TEST_TMPDIR/pki" --ip "$(lab addr client)" --out "$ETC/host" >/dev/null
+		cp "$BATS_TEST_TMPDIR/pki/ca.crt" "$ETC"
+	fi
+	printf '%s\n' '[host]' "state = $BATS_TEST_TMPDIR/state" "$@" >"$ETC/host.conf"
+}
+
+@test "no host of servers: nothing is said of what one needs" {
+	doctor
+	for check in host_conf cgroup images migration fence; do
+		not_found "$check "
+	done
+}
+
+@test "a host of servers: its configuration, the certificates it names, its criu" {
+	server 'criu = /bin/true' '[accept all]' 'from = 10.9.0.0/24'
+	doctor "${AS_SERVER[@]}"
+	[ "$status" = 1 ]
+	found "host_conf ok /etc/tcpmig/host.conf: 1 [accept], /etc/tcpmig/host.crt is good" \
+		"images ok /run/tcpmig/images: in memory, room for " "cgroup ok /sys/fs/cgroup" \
+		"criu fail /bin/true fails: dump: the process is still there"
+	doctor "${AS_SERVER[@]}" env CRIU=/nosuch/criu
+	[ "$status" = 0 ]
+	found "criu warn /nosuch/criu"
+	server
+	doctor "${AS_SERVER[@]}" env CRIU=/nosuch/criu
+	found "host_conf ok /etc/tcpmig/host.conf: without an [accept]: nothing may move here"
+	server 'no-such-key = 1'
+	doctor "${AS_SERVER[@]}" env CRIU=/nosuch/criu
+	[ "$status" = 1 ]
+	found "host_conf fail '/etc/tcpmig/host.conf': line 3: " "-> man tcpmig-host.conf"
+	server
+	chmod 666 "$ETC/host.conf"
+	doctor "${AS_SERVER[@]}" env CRIU=/nosuch/criu
+	found "host_conf fail '/etc/tcpmig/host.conf': "
+	chmod 600 "$ETC/host.conf"
+	rm "$ETC/host.key"
+	doctor "${AS_SERVER[@]}" env CRIU=/nosuch/criu
+	found "host_conf fail '/etc/tcpmig/host.key': No such file"
+}
+
+@test "a host of servers: images on a disk, no cgroup v2; the cures cure" {
+	server 'images = /usr/images'
+	doctor "${AS_SERVER[@]}" env CRIU=/nosuch/criu
+	[ "$status" = 0 ]
+	found "images warn /usr/images: on a disk" "-> mount -t tmpfs -o mode=0700 tmpfs /usr/images, or"
+	server 'images = /run/tcpmig/images'
+	doctor "${AS_SERVER[@]}" env CRIU=/nosuch/criu
+	found "images ok /run/tcpmig/images: in memory"
+	# shellcheck disable=SC2016 # expanded there
+	doctor "${AS_SERVER[@]}" sh -ec 'umount -l /sys/fs/cgroup; CRIU=/nosuch/criu exec "$@"' sh
+	[ "$status" = 1 ]
+	found "cgroup fail no cgroup v2 is mounted (No such file or directory)" \
+		"-> mount -t cgroup2 cgroup2 /sys/fs/cgroup;"
+	# shellcheck disable=SC2016 # expanded there
+	doctor "${AS_SERVER[@]}" sh -ec 'umount -l /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup
+		CRIU=/nosuch/criu exec "$@"' sh
+	[ "$status" = 0 ]
+	found "cgroup ok /sys/fs/cgroup: cgroup v2"
+}
+
+@test "a host of servers: a lock that belongs to no migration, and its cure" {
+	fencectl=$TOP/build/tests/e2e/fencectl uuid=07000000-0000-0000-0000-000000000000
+	server
+	client "$fencectl" /sys/fs/bpf/tcpmig-host 7 open
+	client "$fencectl" /sys/fs/bpf/tcpmig-host 7 flow 10.9.0.1:5000 10.9.0.2:40000
+	client "$fencectl" /sys/fs/bpf/tcpmig-host 7 set closed
+	# Of one that somebody makes ready here nothing is said.
+	mkdir -p "$BATS_TEST_TMPDIR/images/$uuid"
+	server "images = $BATS_TEST_TMPDIR/images"
+	# shellcheck disable=SC2016 # expanded there
+	doctor "${AS_SERVER[@]}" flock "$BATS_TEST_TMPDIR/images/$uuid" env CRIU=/nosuch/criu
+	not_found "fence "
+	doctor "${AS_SERVER[@]}" env CRIU=/nosuch/criu
+	[ "$status" = 0 ]
+	found "fence warn $uuid: 1 connections are dropped, for a migration that nobody knows of -> tcpmig-bpf migrate --abort $uuid"
+	client "${AS_SERVER[@]}" flock "$BATS_TEST_TMPDIR/images/$uuid" "$T" migrate --abort $uuid && false
+	client "${AS_SERVER[@]}" "$T" migrate --resume $uuid && false
+	client test -e /sys/fs/bpf/tcpmig-host
+	client "${AS_SERVER[@]}" "$T" migrate --abort $uuid
+	doctor "${AS_SERVER[@]}" env CRIU=/nosuch/criu
+	not_found "fence "
+	client test ! -e /sys/fs/bpf/tcpmig-host
+	[ ! -e "$BATS_TEST_TMPDIR/images/$uuid" ]
+}

@@ -17,10 +17,13 @@ machine() {
 	nft list ruleset
 	ls /run/tcpmig-lab 2>/dev/null || echo "no lab"
 	ls -A /sys/fs/bpf 2>/dev/null || echo "no bpffs"
+	find "$(cgroup_root)" -maxdepth 3 -path "*/tcpmig-lab.$LAB_NAME.*" -type d
 	pgrep -af -- "-n $LAB_NAME __init_" || echo "no process"
 }
 
 same_machine() { diff <(echo "$MACHINE") <(machine); }
+
+cgroup_root() { findmnt -nrft cgroup2 -o TARGET || echo /nonexistent; }
 
 # What was killed may take a moment to go.
 machine_is_as_before() { wait_for 2 "the machine to be as it was" same_machine || same_machine; }
@@ -35,6 +38,20 @@ machine_is_as_before() { wait_for 2 "the machine to be as it was" same_machine |
 	lab down
 	machine_is_as_before
 	wait_for_programs 0
+}
+
+@test "each host has a cgroup of its own, and what is frozen in one ends as well" {
+	[ -d "$(cgroup_root)" ] || skip "no cgroup v2 is mounted"
+	lab_up A B
+	dir=$(lab cgroup A)
+	[ "$dir" != "$(lab cgroup B)" ]
+	PID=$(lab spawn A sleep 100)
+	lab exec A sh -c "mkdir -p $dir/tree/leaf; echo $PID >$dir/tree/cgroup.procs; echo 1 >$dir/tree/cgroup.freeze"
+	wait_for 2 "the freezer" grep -q 'frozen 1' "$dir/tree/cgroup.events"
+	[ "$(lab exec A sed -n s/^0:://p "/proc/$PID/cgroup")" = "${dir#"$(cgroup_root)"}/tree" ]
+	[ "$(lab exec B sed -n s/^0:://p /proc/1/cgroup)" = "$(lab exec B sed -n s/^0:://p /proc/self/cgroup)" ]
+	lab down
+	machine_is_as_before
 }
 
 @test "a second up is refused, the first lives on" {
@@ -56,7 +73,7 @@ machine_is_as_before() { wait_for 2 "the machine to be as it was" same_machine |
 
 @test "wrong names and arguments are refused, and nothing changes" {
 	for arguments in "-n ../x up" "-n ../x down" "up switch" "up shared" "up a/b" "up A A" \
-		"exec" "exec A" "spawn A" "addr" "pins" "frob" "" "-x"; do
+		"exec" "exec A" "spawn A" "addr" "pins" "cgroup" "frob" "" "-x"; do
 		# shellcheck disable=SC2086 # words
 		run --separate-stderr "$TOP/scripts/lab" $arguments
 		[ "$status" = 2 ]

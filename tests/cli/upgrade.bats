@@ -7,6 +7,7 @@ load ../lib.bash
 OTHER_VERSION=$TOP/build/tests/other-version/tcpmig-bpf
 OTHER_LAYOUT=$TOP/build/tests/other-layout/tcpmig-bpf
 RR=$TOP/build/tests/bench/rr
+: "${UPGRADES:=3}" # to the other version and back; check-long: 10
 
 # OLD by eth0, NEW by a second link: both are attached, both are upgraded.
 setup_file() {
@@ -97,7 +98,7 @@ programs() {
 old_are_gone() {
 	local id left
 	left=$(printf '%s\n' "${@:2}" | sort -u | grep -vxFf <(programs "$1"))
-	[ "$(wc -l <<<"$left")" = $((20 * 4)) ]
+	[ "$(wc -l <<<"$left")" = $((UPGRADES * 2 * 4)) ]
 	for id in $left; do
 		wait_for 2 "program $id to go" is_gone "$id"
 	done
@@ -110,10 +111,10 @@ upgrade() {
 	client "$1" attach far
 }
 
-# upgraded MODE: 20 upgrades, each of four programs, while streams, and requests and
-# responses, go on as fast as they can.
+# upgraded MODE: $UPGRADES times there and back, each of four programs, while streams, and
+# requests and responses, go on as fast as they can.
 upgraded() {
-	local mode=$1 replaced=() talkers=() before program
+	local mode=$1 replaced=() talkers=() before program i
 	client "$T" attach eth0 --mode "$mode"
 	client "$T" attach far --mode "$mode"
 	[ "$(programs "$mode" | wc -l)" = 4 ]
@@ -131,7 +132,7 @@ upgraded() {
 	done
 	wait_for 5 "connections" flowing 6
 	before=$(rules)
-	for _ in {1..10}; do
+	for ((i = 0; i < UPGRADES; i++)); do
 		for program in "$OTHER_VERSION" "$T"; do
 			# shellcheck disable=SC2207 # numbers
 			replaced+=($(programs "$mode"))

@@ -38,6 +38,7 @@ static void mutate_scalar(const ProtobufCFieldDescriptor *f, void *at, unsigned 
 
 	switch (f->type) {
 	case PROTOBUF_C_TYPE_UINT64:
+	case PROTOBUF_C_TYPE_INT64:
 		*(uint64_t *)at = number(seed);
 		break;
 	case PROTOBUF_C_TYPE_BYTES:
@@ -72,6 +73,8 @@ static void mutate_repeated(const ProtobufCFieldDescriptor *f, ProtobufCMessage 
 		*count = i; /* the others leak, were it not for the caller */
 	else if (f->type == PROTOBUF_C_TYPE_MESSAGE)
 		mutate_inside(((ProtobufCMessage **)array)[i], seed);
+	else if (f->type == PROTOBUF_C_TYPE_STRING)
+		mutate_scalar(f, (char **)array + i, seed);
 	else
 		((uint32_t *)array)[i] = next(seed) % 2 ? number(seed) : next(seed) % 65536;
 }

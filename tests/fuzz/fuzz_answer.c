@@ -28,23 +28,26 @@ static void claim_move(const struct message_move *move)
 	claim_end(&move->next);
 }
 
+static void claim_listed(const struct message_flows *flows, uint32_t counted)
+{
+	CLAIM(flows->count <= MESSAGE_FLOWS_MAX && flows->count <= counted);
+	for (size_t i = 0; i < flows->count; i++) {
+		CLAIM(flows->at[i].family);
+		claim_end(&flows->at[i]);
+		CLAIM(!i || wire_flow_order(&flows->at[i - 1], &flows->at[i]) < 0);
+	}
+}
+
 static void claim_answer(const struct message_answer *answer)
 {
 	CLAIM((unsigned int)answer->result < MESSAGE_RESULTS_COUNT);
 	CLAIM(message_text_is_valid(answer->text));
-	CLAIM(answer->missing.count <= MESSAGE_FLOWS_MAX);
-	CLAIM(answer->missing.count <= answer->missing_count);
 	CLAIM(answer->move_count <= MESSAGE_MOVES_MAX);
 	claim_move(&answer->move);
 	for (size_t i = 0; i < answer->move_count; i++)
 		claim_move(&answer->moves[i]);
-	for (size_t i = 0; i < answer->missing.count; i++) {
-		const struct tcpmig_endpoint *ep = &answer->missing.at[i];
-
-		CLAIM(ep->family);
-		claim_end(ep);
-		CLAIM(!i || wire_flow_order(ep - 1, ep) < 0);
-	}
+	claim_listed(&answer->missing, answer->missing_count);
+	claim_listed(&answer->lost, answer->lost_count);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* A file that is taken, written anew from what was understood, means the same. */
+/*
+ * A file that is taken, written anew from what was understood, means the same. What is wrong as
+ * one of our files may be right as the other, so both are tried.
+ */
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -7,9 +10,10 @@
 #include "agent_conf.h"
 #include "endpoint.h"
 #include "fuzz.h"
+#include "host_conf.h"
 #include "prefix.h"
 
-static char text[AGENT_CONF_BYTES];
+static char text[CONF_BYTES];
 static size_t used;
 
 __attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
@@ -75,21 +79,92 @@ static void claim_conf(const struct agent_conf *conf)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void try_agent(const uint8_t *data, size_t size)
 {
 	static struct agent_conf conf, again;
-	char why[AGENT_CONF_WHY_LEN];
+	char why[CONF_WHY_LEN];
 	int err = agent_conf_parse((const char *)data, size, &conf, why);
 
 	CLAIM(err == 0 || err == -EINVAL || err == -E2BIG);
 	if (err) {
 		claim_phrase(why);
-		return 0;
+		return;
 	}
 	claim_conf(&conf);
 	write_anew(&conf);
 	if (agent_conf_parse(text, used, &again, why))
 		fprintf(stderr, "%s\n%.*s", why, (int)used, text), abort();
 	CLAIM(!memcmp(&conf, &again, sizeof(conf)));
+}
+
+static void say_prefixes(const char *key, const struct host_prefixes *list)
+{
+	char prefix[PREFIX_STRLEN];
+
+	for (size_t i = 0; i < list->count; i++)
+		say("%s = %s\n", key, prefix_format(&list->at[i], prefix));
+}
+
+static void write_host_anew(const struct host_conf *conf)
+{
+	char ep[ENDPOINT_STRLEN];
+
+	used = 0;
+	say("[host]\nlisten =");
+	for (size_t i = 0; i < conf->listen_count; i++)
+		say("%s%s\n", i ? " " : "", endpoint_format(&conf->listen[i], ep));
+	say("ca=%s\ncert=%s\nkey=%s\nstate=%s\nimages=%s\npins=%s\n", conf->ca, conf->cert,
+	    conf->key, conf->state, conf->images, conf->pins);
+	if (*conf->crl)
+		say("crl=%s\n", conf->crl);
+	if (*conf->criu)
+		say("criu=%s\n", conf->criu);
+	say("agent-port = %u\nagent-timeout-ms = %u\n", conf->agent_port, conf->agent_timeout_ms);
+	for (size_t i = 0; i < conf->accept_count; i++) {
+		const struct host_accept *accept = &conf->accepts[i];
+
+		say("[accept %s]\n", accept->name);
+		say_prefixes("from", &accept->from);
+		say_prefixes("new", &accept->new);
+		for (size_t j = 0; j < accept->ports.count; j++)
+			say("ports = %u-%u\n", accept->ports.at[j].port_min,
+			    accept->ports.at[j].port_max);
+	}
+}
+
+static void claim_host_conf(const struct host_conf *conf)
+{
+	CLAIM(conf->listen_count >= 1 && conf->listen_count <= HOST_LISTEN_MAX);
+	CLAIM(conf->accept_count <= HOST_ACCEPTS_MAX);
+	CLAIM(conf->ca[0] == '/' && conf->images[0] == '/' && conf->pins[0] == '/');
+	CLAIM(conf->agent_port >= 1 && conf->agent_port <= 65535);
+	for (size_t i = 0; i < conf->accept_count; i++) {
+		CLAIM(*conf->accepts[i].name && conf->accepts[i].from.count);
+		CLAIM(conf->accepts[i].from.count <= HOST_PREFIXES_MAX);
+	}
+}
+
+static void try_host(const uint8_t *data, size_t size)
+{
+	static struct host_conf conf, again;
+	char why[CONF_WHY_LEN];
+	int err = host_conf_parse((const char *)data, size, &conf, why);
+
+	CLAIM(err == 0 || err == -EINVAL || err == -E2BIG);
+	if (err) {
+		claim_phrase(why);
+		return;
+	}
+	claim_host_conf(&conf);
+	write_host_anew(&conf);
+	if (host_conf_parse(text, used, &again, why))
+		fprintf(stderr, "%s\n%.*s", why, (int)used, text), abort();
+	CLAIM(!memcmp(&conf, &again, sizeof(conf)));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	try_agent(data, size);
+	try_host(data, size);
 	return 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The first byte says from where to where; the rest is files.img. What is rewritten is still an
- * image with as many connections, and to rewrite it once more changes no byte.
+ * image with as many connections, and to rewrite it once more changes no byte. Or, from 0x80 on, it
+ * says the state of a connection; the rest is its tcp-stream image, of which one bit may change.
  */
 #include <errno.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "endpoint.h"
 #include "files_img.h"
 #include "fuzz.h"
+#include "tcp_stream_img.h"
 
 static const struct {
 	const char *from, *to;
@@ -48,6 +50,33 @@ static void rewrite(const struct bytes *in, const struct tcpmig_endpoint *from,
 	bytes_free(&twice);
 }
 
+static void stream(const uint8_t *data, size_t size, int state)
+{
+	struct bytes image = {};
+	struct message_sequences before, after;
+	size_t at = 0, differing = 0;
+	int err, changed;
+
+	CLAIM(!bytes_reserve(&image, size + 1));
+	memcpy(image.data, data, size);
+	image.len = size;
+	err = tcp_stream_img_read(&image, state, &before);
+	CLAIM(err == 0 || err == -EBADMSG);
+	changed = tcp_stream_img_clear_usec(&image, &at);
+	CLAIM(changed == 0 || changed == 1 || changed == -EBADMSG);
+	CLAIM(!err || changed == -EBADMSG);
+	for (size_t i = 0; i < size; i++)
+		differing += image.data[i] != data[i];
+	CLAIM(differing == (changed == 1));
+	if (changed == 1) {
+		CLAIM(at < size && (image.data[at] ^ data[at]) == 1 && data[at] & 1);
+		CLAIM(!tcp_stream_img_clear_usec(&image, &at));
+		CLAIM(!tcp_stream_img_read(&image, state, &after));
+		CLAIM(!memcmp(&before, &after, sizeof(before)));
+	}
+	bytes_free(&image);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t move = size ? data[0] % (sizeof(moves) / sizeof(moves[0])) : 0;
@@ -56,6 +85,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
+	if (data[0] & 0x80) {
+		stream(data + 1, size - 1, data[0] & 0x7f);
+		return 0;
+	}
 	CLAIM(!endpoint_parse_optional_port(moves[move].from, &from));
 	CLAIM(!endpoint_parse_optional_port(moves[move].to, &to));
 	rewrite(&in, &from, &to);

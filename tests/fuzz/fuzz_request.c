@@ -42,6 +42,7 @@ static void claim_fields(const struct message_request *req)
 	CLAIM(has & WIRE_NEXT || !req->next.family);
 	CLAIM(!req->next.family || req->next.family == req->old.family);
 	CLAIM(has & WIRE_FLOWS || !req->flows.count);
+	CLAIM((has & WIRE_SEQUENCES && req->flows.count) == !!req->sequences);
 	CLAIM(has & WIRE_TEXT || !*req->text);
 	CLAIM(req->hold_mode <= TCPMIG_HOLD_SWALLOW);
 	CLAIM(message_text_is_valid(req->text));

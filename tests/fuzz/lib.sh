@@ -5,7 +5,7 @@
 FUZZ_BUILD=$TOP/build/tests/fuzz
 # Longest input: what the reader of it takes, and some more.
 declare -A FUZZ_MAX_LEN=([frame]=33000 [request]=16400 [answer]=16400 [conf]=4096 [endpoint]=600
-	[images]=8192)
+	[images]=8192 [host]=8192)
 mapfile -t FUZZ_TARGETS < <(cd "$TOP/tests/fuzz" && printf '%s\n' fuzz_*.c | sed 's/^fuzz_\(.*\)\.c$/\1/')
 
 # fuzz_run PROGRAM TARGET SECONDS LOG CORPUS...: new inputs go into the first CORPUS, what fails

@@ -104,6 +104,15 @@ static struct message_flows flows_by_chance(struct chance *c, int family, size_t
 	return flows;
 }
 
+static struct message_sequences *sequences_by_chance(struct chance *c, size_t n)
+{
+	struct message_sequences *all = n ? calloc(n, sizeof(*all)) : NULL;
+
+	for (size_t i = 0; i < n; i++)
+		all[i] = (struct message_sequences){ number(c, 32), number(c, 32), number(c, 32) };
+	return all;
+}
+
 struct message_request request_by_chance(struct chance *c, enum message_type type, size_t flows)
 {
 	struct message_request req = { .id = number(c, 64), .type = type };
@@ -120,6 +129,8 @@ struct message_request request_by_chance(struct chance *c, enum message_type typ
 		req.next = endpoint_by_chance(c, family);
 	if (has & WIRE_FLOWS)
 		req.flows = flows_by_chance(c, family, flows);
+	if (has & WIRE_SEQUENCES)
+		req.sequences = sequences_by_chance(c, req.flows.count);
 	if (has & WIRE_MS)
 		req.max_ms = duration(c);
 	if (has & WIRE_MODE)
@@ -173,6 +184,11 @@ struct message_answer answer_by_chance(struct chance *c, size_t missing)
 		answer.move = move_by_chance(c);
 	answer.missing = flows_by_chance(c, family, missing);
 	answer.missing_count = answer.missing.count + chance(c, 3);
+	answer.matching = chance(c, 2) ? number(c, 32) : 0;
+	answer.unchecked = chance(c, 2) ? number(c, 32) : 0;
+	if (chance(c, 2))
+		answer.lost = flows_by_chance(c, family, chance(c, missing + 1));
+	answer.lost_count = answer.lost.count + chance(c, 3);
 	answer.move_count = chance(c, 4) ? 0 : chance(c, MESSAGE_MOVES_MAX + 1);
 	if (answer.move_count)
 		answer.moves = calloc(answer.move_count, sizeof(*answer.moves));

@@ -13,7 +13,7 @@
 #include "control_frame.h"
 #include "criu_images.pb-c.h"
 #include "endpoint.h"
-#include "messages.h"
+#include "host_messages.h"
 
 static const char *dir;
 
@@ -71,6 +71,35 @@ static void answers(void)
 	}
 }
 
+static void put_host_seed(const char *name, int number, char first, uint8_t *frame, int len)
+{
+	if (len < 0)
+		errx(1, "%s %d cannot be encoded", name, number);
+	frame[FRAME_HEAD_BYTES - 1] = first;
+	write_seed("host", name, number, frame + FRAME_HEAD_BYTES - 1, len - FRAME_HEAD_BYTES + 1);
+}
+
+static void host_messages(void)
+{
+	static uint8_t frame[HOST_FRAME_BYTES];
+	struct chance c = { .state = 3 };
+	struct arena arena;
+	const char *why;
+
+	for (int i = 0; i < 4; i++) {
+		arena_init(&arena);
+		for (size_t b = 0; b < HOST_BODIES_COUNT; b++)
+			put_host_seed(host_request_name(host_bodies[b]), i, 'q', frame,
+				      host_request_encode(
+					      host_request_by_chance(&c, &arena, host_bodies[b], 5),
+					      frame, &why));
+		put_host_seed(
+			"answer", i, 'a', frame,
+			host_answer_encode(host_answer_by_chance(&c, &arena, 3), frame, &why));
+		arena_free(&arena);
+	}
+}
+
 static void words(void)
 {
 	static const char *const all[] = { "192.0.2.1:80",
@@ -93,6 +122,19 @@ static void words(void)
 		write_seed("endpoint", "word", i, all[i], strlen(all[i]));
 }
 
+static void example(const char *path, int number)
+{
+	static char text[65536];
+	FILE *f = fopen(path, "r");
+	size_t len;
+
+	if (!f)
+		err(1, "%s", path);
+	len = fread(text, 1, sizeof(text), f);
+	fclose(f);
+	write_seed("conf", "example", number, text, len);
+}
+
 static void confs(void)
 {
 	static const char *const all[] = {
@@ -104,16 +146,15 @@ static void confs(void)
 		"new-ports = 1-65535\n[move b]\nold=0.0.0.0/0\nnew=0.0.0.0/0\n",
 		"[move x]\nold = 10.9.0.5/24\n",
 		"# nothing\n\n[agent]\r\n;\n",
+		"[host]\nlisten = 192.0.2.1, [2001:db8::1]:443\nca=/a\ncrl: /b\ncert=/c\nkey=/d\n"
+		"state = /e\nimages = /f\npins=/g\ncriu=/h\nagent-port=1\nagent-timeout-ms=500\n",
+		"[accept a]\nfrom = 10.9.0.0/24, fd09::/64\nnew = 10.9.1.7 fd0a::1\nports = 80 "
+		"90-99\n"
+		"[accept b]\nfrom=0.0.0.0/0\n",
 	};
-	static char example[65536];
-	FILE *f = fopen("docs/agent.conf.example", "r");
-	size_t len;
 
-	if (!f)
-		err(1, "docs/agent.conf.example");
-	len = fread(example, 1, sizeof(example), f);
-	fclose(f);
-	write_seed("conf", "example", 0, example, len);
+	example("docs/agent.conf.example", 0);
+	example("docs/host.conf.example", 1);
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		write_seed("conf", "file", i, all[i], strlen(all[i]));
 }
@@ -183,6 +224,31 @@ static void images(void)
 	}
 }
 
+static void streams(void)
+{
+	static const uint32_t magic[] = { 0x54564319, 0x51465506 };
+
+	for (int state = TCP_ESTABLISHED; state <= TCP_CLOSING; state++) {
+		Criu__TcpStreamEntry entry = CRIU__TCP_STREAM_ENTRY__INIT;
+		unsigned char image[512] = { 0x80 | state };
+		size_t at = put(image, 1, magic, sizeof(magic));
+		uint32_t size;
+
+		entry.has_inq_seq = entry.has_outq_seq = entry.has_outq_len = 1;
+		entry.has_unsq_len = entry.has_rcv_wup = 1;
+		entry.has_timestamp = state % 3 != 0;
+		entry.inq_seq = 1U << (2 * state);
+		entry.outq_seq = -10;
+		entry.outq_len = 20 * state;
+		entry.timestamp = 0x12345 * state;
+		size = criu__tcp_stream_entry__get_packed_size(&entry);
+		at = put(image, at, &size, sizeof(size));
+		at += criu__tcp_stream_entry__pack(&entry, image + at);
+		at = put(image, at, "queues", 6);
+		write_seed("images", "stream", state, image, at);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -190,8 +256,10 @@ int main(int argc, char **argv)
 	dir = argv[1];
 	requests();
 	answers();
+	host_messages();
 	words();
 	confs();
 	images();
+	streams();
 	return 0;
 }

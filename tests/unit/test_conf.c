@@ -18,7 +18,7 @@
 #include "prefix.h"
 
 static struct agent_conf conf;
-static char why[AGENT_CONF_WHY_LEN];
+static char why[CONF_WHY_LEN];
 
 /* From memory that ends where the text does. */
 static int parse(const char *text, size_t len)
@@ -153,7 +153,7 @@ static void moves_are_every_combination(void **state)
 
 static void the_example_is_right(void **state)
 {
-	static char text[AGENT_CONF_BYTES];
+	static char text[CONF_BYTES];
 	FILE *f = fopen("docs/agent.conf.example", "r");
 	size_t len, out = 0;
 
@@ -335,6 +335,10 @@ static int with_moves(const char *before, int n)
 	return parse(text, at - text);
 }
 
+#define FOUR_OF_17                                                                 \
+	"[move x]\nold = 10.9.0.1 10.9.0.2 10.9.0.3 10.9.0.4\nnew = 10.9.1.0/24\n" \
+	"ports = 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n"
+
 static void as_many_policies_as_there_may_be(void **state)
 {
 	(void)state;
@@ -345,7 +349,9 @@ static void as_many_policies_as_there_may_be(void **state)
 	assert_int_equal(with_moves("", 64), 0);
 	assert_int_equal(conf.policy_count, 64);
 	assert_int_equal(with_moves("", 65), -E2BIG);
-	assert_string_equal(why, "line 193: 'move m64': expected at most 64 combinations of old, "
+	assert_string_equal(why, "line 193: 'move m64': expected at most 64 sections [move]");
+	assert_int_equal(parse(FOUR_OF_17, strlen(FOUR_OF_17)), -E2BIG);
+	assert_string_equal(why, "line 1: 'move x': expected at most 64 combinations of old, "
 				 "ports, new and new-ports in all");
 	assert_int_equal(with_moves("[agent]\n[limits]\n", 64), 0);
 	assert_int_equal(with_moves("[agent]\n[limits]\n", 65), -E2BIG);
@@ -380,12 +386,12 @@ static void lines_are_never_cut(void **state)
 
 static void files_have_a_limit(void **state)
 {
-	static char text[AGENT_CONF_BYTES + 1];
+	static char text[CONF_BYTES + 1];
 
 	(void)state;
 	memset(text, '\n', sizeof(text));
-	assert_int_equal(parse(text, AGENT_CONF_BYTES), 0);
-	assert_int_equal(parse(text, AGENT_CONF_BYTES + 1), -EINVAL);
+	assert_int_equal(parse(text, CONF_BYTES), 0);
+	assert_int_equal(parse(text, CONF_BYTES + 1), -EINVAL);
 	assert_string_equal(why, "expected at most 65536 bytes");
 }
 

@@ -89,7 +89,7 @@ static void polite(int fd)
 
 static void other_version(int fd)
 {
-	answer(fd, hear(fd), MESSAGE_OK, 2, "agent");
+	answer(fd, hear(fd), MESSAGE_OK, MESSAGE_VERSION + 1, "agent");
 	pause();
 }
 
@@ -152,7 +152,7 @@ static const struct {
 	void (*side)(int fd);
 	const char *why;
 } bad[] = {
-	{ other_version, "it speaks version 2 of the protocol, we 1" },
+	{ other_version, "it speaks version 3 of the protocol, we 2" },
 	{ refuses, "too many of you" },
 	{ no_frame, "what it answers is not our protocol" },
 	{ no_message, "a wrong answer: " },

@@ -336,6 +336,7 @@ static void put_socket_as_repacked(struct bytes *image, const struct socket *s)
 	parse(s->local, &local);
 	if (s->remote)
 		parse(s->remote, &remote);
+	put_number(&sk, 2, 4711);
 	put_number(&sk, 3, s->family);
 	put_number(&sk, 5, s->proto);
 	put_number(&sk, 6, s->state);
@@ -346,7 +347,6 @@ static void put_socket_as_repacked(struct bytes *image, const struct socket *s)
 	if (s->v6only >= 0)
 		put_number(&sk, 15, s->v6only);
 	put_number(&sk, 1, 7);
-	put_number(&sk, 2, 4711);
 	put_number(&sk, 4, 1);
 	put_number(&sk, 9, 0x802);
 	put_number(&sk, 10, 128);
@@ -485,6 +485,26 @@ static void refuses_damaged_files(void **state)
 	assert_file_is(f, &cut);
 }
 
+/* protobuf-c reads it, if its tag is written in two bytes, and writes it so that nobody can. */
+static void refuses_a_field_of_number_0(void **state)
+{
+	struct fixture *f = *state;
+	struct bytes image;
+	struct images_result result;
+	size_t at, len;
+
+	start_image(&image);
+	at = image.len;
+	put_socket(&image, &rows[0].before);
+	len = image.len - at - 4;
+	put(&image, "\x80\x00\x01", 3);
+	image.data[at] = len + 3;
+	assert_true(len + 3 < 256);
+	save(f, &image);
+	assert_int_equal(rewrite(f, "10.9.0.2:5000", "10.9.0.3:6000", &result), -EBADMSG);
+	assert_file_is(f, &image);
+}
+
 static void says_when_there_is_no_image(void **state)
 {
 	struct fixture *f = *state;
@@ -546,6 +566,7 @@ int main(void)
 		TEST(a_listener_that_fits_is_no_error),
 		TEST(keeps_the_mode_of_the_file),
 		TEST(refuses_damaged_files),
+		TEST(refuses_a_field_of_number_0),
 		TEST(says_when_there_is_no_image),
 		TEST(lists_connections),
 	};

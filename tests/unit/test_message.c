@@ -51,6 +51,10 @@ static void assert_same_request(const struct message_request *a, const struct me
 	struct message_request left = *a, right = *b;
 
 	assert_same_flows(&a->flows, &b->flows);
+	assert_true(!a->sequences == !b->sequences);
+	if (a->sequences)
+		assert_memory_equal(a->sequences, b->sequences,
+				    a->flows.count * sizeof(*a->sequences));
 	left.flows.at = right.flows.at = NULL;
 	assert_memory_equal(&left.uuid, &right.uuid, sizeof(left.uuid));
 	assert_memory_equal(&left.old, &right.old, sizeof(left.old));
@@ -79,7 +83,8 @@ static void assert_same_answer(const struct message_answer *a, const struct mess
 	assert_true(a->id == b->id && a->result == b->result && a->has_move == b->has_move &&
 		    a->flows == b->flows && a->taken == b->taken && a->room == b->room &&
 		    a->deadline_ms == b->deadline_ms && a->version == b->version &&
-		    a->missing_count == b->missing_count);
+		    a->missing_count == b->missing_count && a->lost_count == b->lost_count &&
+		    a->matching == b->matching && a->unchecked == b->unchecked);
 	assert_string_equal(a->text, b->text);
 	assert_same_move(&a->move, &b->move);
 	assert_int_equal(a->move_count, b->move_count);
@@ -130,6 +135,7 @@ static void answers_there_and_back(void **state)
 			fail_msg("answer %d: %s", i, why);
 		assert_same_answer(&answer, &back);
 		assert_same_flows(&answer.missing, &back.missing);
+		assert_same_flows(&answer.lost, &back.lost);
 		message_answer_free(&answer);
 		message_answer_free(&back);
 	}
@@ -296,6 +302,60 @@ static void a_full_frame(void **state)
 	assert_true(found && too_large);
 }
 
+/* What a host with the most flows of one client asks; and the numbers go where their flow goes. */
+static void a_whole_check(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct message_request req = hold(1024, 1024, v6), back;
+		const char *why;
+		int len;
+
+		req.type = MESSAGE_CHECK;
+		req.sequences = calloc(1024, sizeof(*req.sequences));
+		for (uint32_t i = 0; i < 1024; i++) { /* the last one first */
+			req.flows.at[i].port = htons(65535 - i);
+			req.sequences[i] = (struct message_sequences){ i, ~i, i << 22 };
+		}
+		len = payload(message_request_encode(&req, frame));
+		assert_int_equal(message_request_decode(&back, frame + FRAME_HEAD_BYTES, len, &why),
+				 0);
+		assert_int_equal(back.flows.count, 1024);
+		for (uint32_t i = 0; i < 1024; i++) {
+			const struct message_sequences *seq = &back.sequences[1023 - i];
+
+			assert_int_equal(ntohs(back.flows.at[1023 - i].port), 65535 - i);
+			assert_true(seq->rcv_nxt == i && seq->snd_una == ~i &&
+				    seq->snd_nxt == i << 22);
+		}
+		message_request_free(&req);
+		message_request_free(&back);
+	}
+}
+
+/* What is lost goes before what is missing. */
+static void lost_flows_come_first(void **state)
+{
+	struct message_request many = hold(1024, 1, true);
+	struct message_answer answer = { .id = 1,
+					 .missing = many.flows,
+					 .missing_count = 1024,
+					 .lost = { many.flows.at, 600 },
+					 .lost_count = 700 },
+			      back;
+	const char *why;
+	int len;
+
+	(void)state;
+	len = payload(message_answer_encode(&answer, frame));
+	assert_int_equal(message_answer_decode(&back, frame + FRAME_HEAD_BYTES, len, &why), 0);
+	assert_true(back.lost_count == 700 && back.missing_count == 1024);
+	assert_int_equal(back.lost.count, 600);
+	assert_in_range(back.missing.count, 20, 100);
+	message_answer_free(&back);
+	message_request_free(&many);
+}
+
 /* Sorted, so that what is left out is known. */
 static void answers_leave_out_what_does_not_fit(void **state)
 {
@@ -431,6 +491,11 @@ static void text_without_an_end(struct message_request *r)
 	memset(r->text, 'a', sizeof(r->text));
 }
 
+static void check_without_numbers(struct message_request *r)
+{
+	r->type = MESSAGE_CHECK;
+}
+
 static const struct flaw flaws[] = {
 #define X(flaw)             \
 	{                   \
@@ -453,6 +518,7 @@ static const struct flaw flaws[] = {
 	X(no_version),
 	X(text_with_an_escape),
 	X(text_without_an_end),
+	X(check_without_numbers),
 #undef X
 };
 
@@ -559,6 +625,8 @@ static void sends_no_wrong_answer(void **state)
 		{ .id = 1, .move_count = MESSAGE_MOVES_MAX + 1, .moves = moves },
 		{ .id = 1, .missing = { &v4, 1 }, .missing_count = 0 },
 		{ .id = 1, .missing = { &loopback, 1 }, .missing_count = 1 },
+		{ .id = 1, .lost = { &v4, 1 }, .lost_count = 0 },
+		{ .id = 1, .lost = { &loopback, 1 }, .lost_count = 1 },
 	};
 	const struct message_answer good = { .id = 1,
 					     .move_count = MESSAGE_MOVES_MAX,
@@ -665,6 +733,8 @@ int main(void)
 		cmocka_unit_test(as_many_flows_as_a_message_may_have),
 		cmocka_unit_test(no_flow_more),
 		cmocka_unit_test(a_full_frame),
+		cmocka_unit_test(a_whole_check),
+		cmocka_unit_test(lost_flows_come_first),
 		cmocka_unit_test(answers_leave_out_what_does_not_fit),
 		cmocka_unit_test(flows_are_a_set),
 		cmocka_unit_test(sends_nothing_wrong),

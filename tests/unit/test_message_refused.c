@@ -37,12 +37,15 @@
 #define MAX	      "\x20\xb0\x6d" /* 14000 ms */
 #define RESERVE	      "\x62\x1e" NEXT4 FLOWS_IN("\x1a") MAX
 #define ABORT	      "\x92\x01\x05\x0a\x03why"
-#define L_HOLD	      "\xf2\x01\x20\x08\xb0\x6d\x10\x01\x1a\x09" EP4 FLOWS_IN("\x22")
-#define L_REDIRECT    "\xfa\x01\x1d" NEXT4 "\x10\x01" FLOWS_IN("\x1a")
-#define L_RELEASE     "\x82\x02\x00"
-#define L_STATUS      "\x8a\x02\x00"
+/* 10.9.0.1:1, and three numbers */
+#define NUMBERS	    "\x1a\x04\1\2\3\4\x22\x04\0\0\0\0\x2a\x04\xff\xff\xff\xff"
+#define CHECK	    "\xa2\x01\x1d\x0a\x1b\x0a\x04\x0a\x09\x00\x01\x12\x01\x01" NUMBERS
+#define L_HOLD	    "\xf2\x01\x20\x08\xb0\x6d\x10\x01\x1a\x09" EP4 FLOWS_IN("\x22")
+#define L_REDIRECT  "\xfa\x01\x1d" NEXT4 "\x10\x01" FLOWS_IN("\x1a")
+#define L_RELEASE   "\x82\x02\x00"
+#define L_STATUS    "\x8a\x02\x00"
 
-#define BYTES(text)   (text), sizeof(text) - 1
+#define BYTES(text) (text), sizeof(text) - 1
 
 static const struct {
 	enum message_type type;
@@ -61,6 +64,8 @@ static const struct {
 	{ MESSAGE_GO, BYTES(HEAD GO) },
 	{ MESSAGE_ABORT, BYTES(HEAD ABORT) },
 	{ MESSAGE_STATUS, BYTES(HEAD STATUS) },
+	{ MESSAGE_CHECK, BYTES(HEAD CHECK) },
+	{ MESSAGE_CHECK, BYTES(HEAD "\xa2\x01\x00") },
 	{ MESSAGE_LOCAL_HOLD, BYTES(ID OLD L_HOLD) },
 	{ MESSAGE_LOCAL_REDIRECT, BYTES(ID OLD L_REDIRECT) },
 	{ MESSAGE_LOCAL_RELEASE, BYTES(ID OLD L_RELEASE) },
@@ -116,11 +121,13 @@ static void only_whole_requests(void **state)
 #define BAD_PORT  "a port that is not in 1..65535"
 #define BAD_ADDR  "an address that has neither 4 nor 16 bytes"
 #define BAD_TEXT  "text that is too long, no UTF-8, or has control characters"
+#define BAD_COUNT "not as many sequence numbers as flows"
 #define BAD_ORDER "flows in another than ascending order, or twice"
 
 /* A flow of 10.9.0.1 in a hold of 14 s: @bytes after the tag, with their length. */
-#define HOLD_OF(len, flows_len, flows) HEAD "\x72" len "\x08\xb0\x6d\x1a" flows_len flows
-#define HOST			       "\x0a\x04\x0a\x09\x00\x01"
+#define HOLD_OF(len, flows_len, flows)	HEAD "\x72" len "\x08\xb0\x6d\x1a" flows_len flows
+#define CHECK_OF(len, flows_len, flows) HEAD "\xa2\x01" len "\x0a" flows_len flows
+#define HOST				"\x0a\x04\x0a\x09\x00\x01"
 
 /* clang-format off */
 static const struct bad {
@@ -133,8 +140,8 @@ static const struct bad {
 	{ "no body", BYTES(HEAD), NO_BODY },
 	{ "two bodies", BYTES(HEAD COMMIT GO), CANONICAL },
 	{ "the same body twice", BYTES(HEAD GO GO), CANONICAL },
-	{ "a type that does not exist", BYTES(HEAD "\xa2\x01\x00"), UNKNOWN },
-	{ "a type that does not exist, beside one that does", BYTES(HEAD COMMIT "\xa2\x01\x00"), UNKNOWN },
+	{ "a type that does not exist", BYTES(HEAD "\xaa\x01\x00"), UNKNOWN },
+	{ "a type that does not exist, beside one that does", BYTES(HEAD COMMIT "\xaa\x01\x00"), UNKNOWN },
 	{ "an unknown field in the request", BYTES(HEAD "\x28\x01" COMMIT), UNKNOWN },
 	{ "an unknown field in the body", BYTES(HEAD "\x82\x01\x02\x08\x01"), UNKNOWN },
 	{ "an unknown field in old", BYTES(ID "\x22\x0b" EP4 "\x18\x01" QUERY), UNKNOWN },
@@ -216,6 +223,17 @@ static const struct bad {
 	{ "an address in two groups", BYTES(HOLD_OF("\x19", "\x09", HOST "\x12\x01\x01\x1a\x09" HOST "\x12\x01\x02")), BAD_ORDER },
 	{ "addresses in falling order", BYTES(HOLD_OF("\x19", "\x09", HOST "\x12\x01\x01\x1a\x09" "\x0a\x04\x0a\x09\x00\x00\x12\x01\x02")), BAD_ORDER },
 
+	{ "a flow of check without numbers", BYTES(CHECK_OF("\x0b", "\x09", HOST "\x12\x01\x01")), BAD_COUNT },
+	{ "a flow of check without the third number", BYTES(CHECK_OF("\x17", "\x15", HOST "\x12\x01\x01\x1a\x04\1\1\1\1\x22\x04\1\1\1\1")), BAD_COUNT },
+	{ "a number of check more than flows", BYTES(CHECK_OF("\x21", "\x1f", HOST "\x12\x01\x01\x1a\x04\1\1\1\1\x22\x08\1\1\1\1\1\1\1\1\x2a\x04\1\1\1\1")), BAD_COUNT },
+	{ "half a number of check", BYTES(CHECK_OF("\x1b", "\x19", HOST "\x12\x01\x01\x1a\x02\1\1\x22\x04\1\1\1\1\x2a\x04\1\1\1\1")), DAMAGED },
+	{ "numbers of check without flows", BYTES(CHECK_OF("\x1a", "\x18", HOST NUMBERS)), BAD_COUNT },
+	{ "an address of check without flows", BYTES(CHECK_OF("\x08", "\x06", HOST)), "an address without flows" },
+	{ "a flow of check of port 0", BYTES(CHECK_OF("\x1d", "\x1b", HOST "\x12\x01\x00" NUMBERS)), BAD_PORT },
+	{ "a flow of check of the other family", BYTES(CHECK_OF("\x29", "\x27", V6 "\x12\x01\x01" NUMBERS)), "a flow is not of the family of old" },
+	{ "an unknown field in the numbers of check", BYTES(CHECK_OF("\x1f", "\x1d", HOST "\x12\x01\x01" NUMBERS "\x30\x01")), UNKNOWN },
+	{ "no uuid in check", BYTES(ID EPOCH OLD CHECK), "no uuid" },
+
 	{ "text with a newline", BYTES(HEAD "\x92\x01\x05\x0a\x03" "a\nb"), BAD_TEXT },
 	{ "text with an escape", BYTES(HEAD "\x92\x01\x05\x0a\x03" "a\x1b" "b"), BAD_TEXT },
 	{ "text with DEL", BYTES(HEAD "\x92\x01\x05\x0a\x03" "a\x7f" "b"), BAD_TEXT },
@@ -240,7 +258,7 @@ static const struct bad bad_answers[] = {
 	{ "nothing", BYTES(""), EMPTY },
 	{ "result 8", BYTES(ID "\x10\x08"), "a result that is not known" },
 	{ "result -1", BYTES(ID "\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), "a result that is not known" },
-	{ "an unknown field", BYTES(ID "\x78\x01"), UNKNOWN },
+	{ "an unknown field", BYTES(ID "\x90\x01\x01"), UNKNOWN },
 	{ "an unknown field in the move", BYTES(ID "\x22\x02\x78\x01"), UNKNOWN },
 	{ "an unknown field in one of the moves", BYTES(ID "\x6a\x02\x78\x01"), UNKNOWN },
 	{ "an unknown field in missing flows", BYTES(ID "\x48\x01\x52\x0b" HOST "\x12\x01\x01\x18\x01"), UNKNOWN },
@@ -260,6 +278,11 @@ static const struct bad bad_answers[] = {
 	{ "a missing flow of port 0", BYTES(ID "\x48\x01\x52\x09" HOST "\x12\x01\x00"), BAD_PORT },
 	{ "a missing flow from loopback", BYTES(ID "\x48\x01\x52\x09\x0a\x04\x7f\x00\x00\x01\x12\x01\x01"), BAD_FLOW },
 	{ "a missing flow twice", BYTES(ID "\x48\x02\x52\x0a" HOST "\x12\x02\x01\x01"), BAD_ORDER },
+	{ "lost flows that are not counted", BYTES(ID "\x7a\x09" HOST "\x12\x01\x01"), "more lost flows than it counts" },
+	{ "a lost flow of port 0", BYTES(ID "\x70\x01\x7a\x09" HOST "\x12\x01\x00"), BAD_PORT },
+	{ "a lost flow from loopback", BYTES(ID "\x70\x01\x7a\x09\x0a\x04\x7f\x00\x00\x01\x12\x01\x01"), BAD_FLOW },
+	{ "a lost flow twice", BYTES(ID "\x70\x02\x7a\x0a" HOST "\x12\x02\x01\x01"), BAD_ORDER },
+	{ "no lost flow, written out", BYTES(ID "\x70\x00"), CANONICAL },
 	{ "fields in another order", BYTES(TEXT DENIED), CANONICAL },
 	{ "bytes behind it", BYTES(ID "\0"), DAMAGED },
 };
