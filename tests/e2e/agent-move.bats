@@ -105,7 +105,7 @@ no_rules() { [ "$(json "d['rules']")" = "[]" ]; }
 	MOVE_CUR=("${MOVE_NEW[@]}")
 	MOVE_NEW=("${MOVE_OLD[@]}")
 	move C "$PID" A
-	no_rules # OLD is itself again
+	wait_for 5 "OLD to be itself again" no_rules
 	talked
 	both_ok 5
 }

@@ -5,12 +5,17 @@
  * tell each other what they have sent and seen, so a byte that is lost, doubled,
  * moved or changed in either direction is found.
  *
- *	seqstream serve ENDPOINT...
- *	seqstream connect ENDPOINT SECONDS MODE...	a connection for each MODE
+ *	seqstream serve [-m MIB] ENDPOINT...	with so much memory in use, checked at the end
+ *	seqstream connect ENDPOINT SECONDS MODE...	a connection for each MODE, or N of
+ *							them for N*MODE
+ *	seqstream pause ENDPOINT	prints how many milliseconds the server has not run
+ *					at a stretch, at most, since it was last asked
  *
  * connect ends after SECONDS or at SIGTERM, prints one JSON line a connection and
- * exits 0 only if all of them were right. The server is a single process with no
- * file open but its sockets.
+ * exits 0 only if all of them were right. At SIGUSR1 it prints the longest time since
+ * the last that nothing came over a connection where something should come every
+ * millisecond, as soon as something has come over all of these. The server is a single
+ * process with no file open but its sockets.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +38,9 @@
 #define RECORDS_MAX	 4096
 #define FINISH_WITHIN_MS 20000
 #define HELLO_MAGIC	 0x7365717374726d31ULL
+#define PAUSE_MAGIC	 0x7365717061757365ULL
 #define FINAL_MARK	 UINT64_MAX
+#define TIMED_US	 1000 /* gaps of connections that are no faster say nothing */
 
 /* All in host byte order: both ends are this program. */
 struct record {
@@ -77,19 +84,23 @@ struct peer {
 	const char *mode;
 	struct pace pace;
 	struct flow sent, received;
+	uint64_t lost; /* records that are missing, doubled or wrong, as far as is known */
 	uint64_t due_us;
 	unsigned char out[RECORDS_MAX * sizeof(struct record)];
 	size_t out_len, out_done;
 	unsigned char in[65536];
 	size_t in_len;
 	/* progress: when something last arrived (or, for a sender only, left) */
-	bool gap_by_send;
+	bool gap_by_send, timed, since_lap;
 	uint64_t last_us, gap_us, gap_from_us;
 };
 
 static struct peer *peers[PEERS_MAX];
 static size_t n_peers;
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop, lap_wanted;
+static uint64_t pause_us; /* of the server */
+static uint64_t *ballast;
+static size_t ballast_words;
 
 static uint64_t now_us(void)
 {
@@ -146,6 +157,31 @@ static void progress(struct peer *p)
 		p->gap_from_us = p->last_us;
 	}
 	p->last_us = now;
+	p->since_lap = true;
+}
+
+static uint64_t ballast_word(size_t i)
+{
+	return chained(i, i);
+}
+
+static void ballast_fill(size_t mib)
+{
+	ballast_words = mib * 1024 * 1024 / sizeof(*ballast);
+	ballast = malloc(ballast_words * sizeof(*ballast));
+	if (!ballast)
+		die("cannot allocate", "memory");
+	for (size_t i = 0; i < ballast_words; i++)
+		ballast[i] = ballast_word(i);
+}
+
+static bool ballast_right(void)
+{
+	for (size_t i = 0; i < ballast_words; i++) {
+		if (ballast[i] != ballast_word(i))
+			return false;
+	}
+	return true;
 }
 
 static void put(struct peer *p, const void *data, size_t len)
@@ -193,19 +229,38 @@ static void flush_out(struct peer *p)
 static bool consume_record(struct peer *p, const struct record *r)
 {
 	p->received.chain = chained(p->received.chain, p->received.count);
-	if (r->number != p->received.count || r->chain != p->received.chain)
+	if (r->number != p->received.count || r->chain != p->received.chain) {
+		p->lost = 1; /* at least */
 		return false;
+	}
 	p->received.count++;
 	return true;
 }
 
-static bool consume_final(struct peer *p, const struct final *f)
+static uint64_t difference(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+static void consume_final(struct peer *p, const struct final *f)
 {
 	bool same = f->sent == p->received.count && f->sent_chain == p->received.chain &&
 		    f->received == p->sent.count && f->received_chain == p->sent.chain;
 
+	if (!same)
+		p->lost = difference(f->sent, p->received.count) +
+			  difference(f->received, p->sent.count);
+	if (!same && !p->lost)
+		p->lost = 1;
 	peer_end(p, same ? OK : CORRUPT);
-	return true;
+}
+
+/* Somebody asks for the server's longest pause, which begins anew. */
+static void say_pause(struct peer *p)
+{
+	send(p->fd, &pause_us, sizeof(pause_us), MSG_NOSIGNAL);
+	pause_us = 0;
+	peer_end(p, OK);
 }
 
 static size_t consume_one(struct peer *p, const unsigned char *at, size_t len)
@@ -218,6 +273,10 @@ static size_t consume_one(struct peer *p, const unsigned char *at, size_t len)
 		if (len < sizeof(h))
 			return 0;
 		memcpy(&h, at, sizeof(h));
+		if (h.magic == PAUSE_MAGIC) {
+			say_pause(p);
+			return sizeof(h);
+		}
 		if (h.magic != HELLO_MAGIC || h.server.burst > RECORDS_MAX)
 			peer_end(p, CORRUPT);
 		p->got_hello = true;
@@ -258,6 +317,8 @@ static void say_final(struct peer *p)
 	p->finishing = true;
 	if (p->out_len || p->said_final)
 		return;
+	if (!ballast_right())
+		f.sent_chain = ~f.sent_chain; /* what the client takes for corrupt */
 	put(p, &f, sizeof(f));
 	p->said_final = true;
 }
@@ -332,9 +393,9 @@ static void step(const int *listeners, size_t n_listeners)
 			peer_step(peers[i], fds[n_listeners + i].revents);
 	}
 	for (size_t i = 0; i < n_listeners; i++) {
-		int fd = fds[i].revents ? accept(listeners[i], NULL, NULL) : -1;
+		int fd;
 
-		if (fd >= 0)
+		while (fds[i].revents && (fd = accept(listeners[i], NULL, NULL)) >= 0)
 			peer_add(fd, true);
 	}
 }
@@ -362,7 +423,8 @@ static int open_socket(const char *text, bool listening)
 	if (fd < 0)
 		die("socket", text);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
-	if (listening && (bind(fd, (void *)&addr, sizeof(addr)) || listen(fd, 1024)))
+	if (listening && (bind(fd, (void *)&addr, sizeof(addr)) || listen(fd, 1024) ||
+			  fcntl(fd, F_SETFL, O_NONBLOCK)))
 		die("listen on", text);
 	if (!listening && connect(fd, (void *)&addr, sizeof(addr)))
 		die("connect to", text);
@@ -373,13 +435,36 @@ static void serve(int argc, char **argv)
 {
 	int listeners[16];
 	int n = 0;
+	uint64_t last, now;
 
+	if (argc > 2 && !strcmp(argv[0], "-m")) {
+		ballast_fill(strtoul(argv[1], NULL, 10));
+		argc -= 2, argv += 2;
+	}
 	for (; n < argc && n < 16; n++)
 		listeners[n] = open_socket(argv[n], true);
-	for (;;) {
+	for (last = now_us();; last = now) {
 		step(listeners, n);
 		forget_ended();
+		now = now_us();
+		if (now - last > pause_us)
+			pause_us = now - last;
 	}
+}
+
+static int ask_pause(const char *endpoint)
+{
+	struct hello hello = { .magic = PAUSE_MAGIC };
+	int fd = open_socket(endpoint, false);
+	uint64_t us;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ .tv_sec = 10 },
+		   sizeof(struct timeval));
+	if (send(fd, &hello, sizeof(hello), MSG_NOSIGNAL) != sizeof(hello) ||
+	    recv(fd, &us, sizeof(us), MSG_WAITALL) != sizeof(us))
+		die("no answer of", endpoint);
+	printf("%.1f\n", us / 1000.0);
+	return 0;
 }
 
 struct mode {
@@ -392,6 +477,7 @@ static const struct mode modes[] = {
 	{ "up", { 1000, 1024 }, { 50000, 1 } },	  /* 16 KiB a millisecond to the server */
 	{ "down", { 50000, 1 }, { 1000, 1024 } }, /* and from it */
 	{ "push", { 0, 0 }, { 20000, 1 } },	  /* only the server speaks */
+	{ "calm", { 100000, 1 }, { 100000, 1 } }, /* for many at once */
 	{ "flood", { 1, RECORDS_MAX }, { 1, RECORDS_MAX } },
 	{ "idle", { 0, 0 }, { 0, 0 } }, /* nobody says anything before the end */
 };
@@ -407,6 +493,8 @@ static void connect_one(const char *endpoint, const char *name)
 		p = peer_add(open_socket(endpoint, false), false);
 		p->mode = modes[i].name;
 		p->pace = modes[i].client;
+		p->gap_by_send = !strcmp(name, "up");
+		p->timed = !p->gap_by_send && modes[i].server.interval_us == TIMED_US;
 		hello.server = modes[i].server;
 		put(p, &hello, sizeof(hello));
 		return;
@@ -415,10 +503,46 @@ static void connect_one(const char *endpoint, const char *name)
 	die("mode", name);
 }
 
+/* @name: a mode, or N*MODE. */
+static void connect_some(const char *endpoint, const char *name)
+{
+	const char *star = strchr(name, '*');
+	unsigned long count = star ? strtoul(name, NULL, 10) : 1;
+
+	while (count--)
+		connect_one(endpoint, star ? star + 1 : name);
+}
+
 static void on_signal(int number)
 {
-	(void)number;
-	stop = 1;
+	if (number == SIGUSR1)
+		lap_wanted = 1;
+	else
+		stop = 1;
+}
+
+/* Once all timed connections have gone on. */
+static void say_lap(void)
+{
+	static unsigned int laps;
+	uint64_t longest = 0;
+
+	if (lap_wanted == 1) { /* from now on */
+		for (size_t i = 0; i < n_peers; i++)
+			peers[i]->since_lap = false;
+		lap_wanted = 2;
+	}
+	for (size_t i = 0; i < n_peers; i++) {
+		if (peers[i]->timed && !peers[i]->since_lap && peers[i]->result == RUNNING)
+			return;
+		if (peers[i]->timed && peers[i]->gap_us > longest)
+			longest = peers[i]->gap_us;
+	}
+	for (size_t i = 0; i < n_peers; i++)
+		peers[i]->gap_us = 0;
+	printf("{\"lap\":%u,\"gap_ms\":%.1f}\n", ++laps, longest / 1000.0);
+	fflush(stdout);
+	lap_wanted = 0;
 }
 
 /* What was begun is sent, then the server is told that this was all. */
@@ -449,10 +573,12 @@ static void finish(uint64_t until_us)
 static void report(const struct peer *p)
 {
 	printf("{\"mode\":\"%s\",\"result\":\"%s\",\"sent\":%" PRIu64 ",\"received\":%" PRIu64
-	       ",\"bytes\":%" PRIu64 ",\"gap_ms\":%.1f,\"gap_from\":%.6f,\"gap_to\":%.6f}\n",
+	       ",\"bytes\":%" PRIu64 ",\"lost\":%" PRIu64
+	       ",\"gap_ms\":%.1f,\"gap_from\":%.6f,\"gap_to\":%.6f}\n",
 	       p->mode, result_names[p->result], p->sent.count, p->received.count,
-	       (p->sent.count + p->received.count) * sizeof(struct record), p->gap_us / 1000.0,
-	       p->gap_from_us / 1e6, (p->gap_from_us + p->gap_us) / 1e6);
+	       (p->sent.count + p->received.count) * sizeof(struct record),
+	       p->lost * sizeof(struct record), p->gap_us / 1000.0, p->gap_from_us / 1e6,
+	       (p->gap_from_us + p->gap_us) / 1e6);
 }
 
 static int connect_all(int argc, char **argv)
@@ -462,13 +588,15 @@ static int connect_all(int argc, char **argv)
 
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
+	signal(SIGUSR1, on_signal);
 	for (int i = 2; i < argc; i++)
-		connect_one(argv[0], argv[i]);
-	for (size_t i = 0; i < n_peers; i++)
-		peers[i]->gap_by_send = !strcmp(peers[i]->mode, "up");
+		connect_some(argv[0], argv[i]);
 	until = now_us() + strtoul(argv[1], NULL, 10) * 1000000;
-	while (!stop && now_us() < until)
+	while (!stop && now_us() < until) {
 		step(NULL, 0);
+		if (lap_wanted)
+			say_lap();
+	}
 	finish(now_us() + FINISH_WITHIN_MS * 1000ULL);
 	for (size_t i = 0; i < n_peers; i++) {
 		if (peers[i]->result == RUNNING)
@@ -486,6 +614,10 @@ int main(int argc, char **argv)
 		serve(argc - 2, argv + 2); /* does not return */
 	if (argc > 4 && !strcmp(argv[1], "connect"))
 		return connect_all(argc - 2, argv + 2);
-	fputs("Usage: seqstream serve ENDPOINT... | connect ENDPOINT SECONDS MODE...\n", stderr);
+	if (argc == 3 && !strcmp(argv[1], "pause"))
+		return ask_pause(argv[2]);
+	fputs("Usage: seqstream serve [-m MIB] ENDPOINT... | connect ENDPOINT SECONDS MODE... | "
+	      "pause ENDPOINT\n",
+	      stderr);
 	return 2;
 }
