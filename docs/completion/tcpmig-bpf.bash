@@ -10,7 +10,11 @@ _tcpmig_bpf_options() {
 	hold) echo --max --hold --next --flow ;;
 	redirect) echo --established-only --flow ;;
 	gc) echo --idle ;;
-	agent) echo --config ;;
+	agent | host) echo --config ;;
+	migrate)
+		echo --pid --to --new --new-port --dry-run --require-agents --max-freeze --hold --files \
+			--config --resume --abort
+		;;
 	rewrite-images) echo --from --to ;;
 	pki) echo --dir --name --days --net --ip --role --out --ca --sub-ca ;;
 	esac
@@ -24,7 +28,7 @@ _tcpmig_bpf_rules() {
 _tcpmig_bpf() {
 	local cur prev words cword command word
 	local commands='attach detach hold redirect release list stats watch gc doctor'
-	commands+=' agent criu-hook rewrite-images pki'
+	commands+=' agent host migrate criu-hook rewrite-images pki'
 	local common='--json --verbose --pin-dir --help'
 	_init_completion -n : || return
 
@@ -36,6 +40,10 @@ _tcpmig_bpf() {
 	--out | --config) _filedir && return ;;
 	--role) mapfile -t COMPREPLY < <(compgen -W 'host agent' -- "$cur") && return ;;
 	--mode) mapfile -t COMPREPLY < <(compgen -W 'auto tcx clsact' -- "$cur") && return ;;
+	--require-agents) mapfile -t COMPREPLY < <(compgen -W 'all any none' -- "$cur") && return ;;
+	--files) mapfile -t COMPREPLY < <(compgen -W 'check ignore' -- "$cur") && return ;;
+	--pid) _pids && return ;;
+	--to) _known_hosts_real -- "$cur" && return ;;
 	--hold) mapfile -t COMPREPLY < <(compgen -W 'drop swallow' -- "$cur") && return ;;
 	esac
 	if [[ -z $command ]]; then
