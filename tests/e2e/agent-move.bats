@@ -93,7 +93,7 @@ stayed() {
 no_rules() { [ "$(json "d['rules']")" = "[]" ]; }
 
 @test "from A to B, onward to C, and home to A: IPv4 and IPv6" {
-	serve_and_talk 9 "${ALL_MODES[@]}"
+	serve_and_talk 14 "${ALL_MODES[@]}"
 	[ "$(json "d['agent']")" = "{'running': True, 'moves': []}" ]
 	moves
 	[ "$(json "[r['state'] for r in d['rules']]")" = "['active', 'active']" ]
