@@ -115,7 +115,8 @@ static void one_that_does_not_end_is_ended(void **state)
 {
 	static const char *const scripts[] = {
 		"exec sleep 60", "echo begun; exec >/dev/null 2>&1; exec sleep 60",
-		"trap '' TERM INT; while :; do :; done", "yes", /* says more and more */
+		"trap '' TERM INT; while :; do :; done",
+		"trap '' PIPE; while :; do echo y; done 2>/dev/null", /* says more and more */
 	};
 	uint64_t begin = clock_mono_ms();
 	char output[16];
