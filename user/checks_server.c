@@ -74,12 +74,6 @@ static void check_images(const char *dir, struct findings *f)
 		      dir);
 }
 
-static bool has_ended(enum journal_type type)
-{
-	return type == JOURNAL_NONE || type == JOURNAL_RETIRED || type == JOURNAL_ABORTED ||
-	       type == JOURNAL_LOST;
-}
-
 static int check_journal(const struct journal_state *state, int err, void *ctx)
 {
 	struct findings *f = ctx;
@@ -94,7 +88,7 @@ static int check_journal(const struct journal_state *state, int err, void *ctx)
 	} else if (state->busy) {
 		findings_add(f, "migration", FINDING_OK, "%s: under way, %s", uuid,
 			     journal_type_name(state->type));
-	} else if (!has_ended(state->type)) {
+	} else if (!journal_has_ended(state->type)) {
 		findings_add(f, "migration", FINDING_WARN,
 			     "%s: of %s (%u), %s, and nobody is at work on it", uuid,
 			     state->prepared ? state->prepared->name : "?",

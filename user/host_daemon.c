@@ -25,8 +25,10 @@
 #define SESSIONS_MAX	    32
 #define SESSIONS_OF_ONE_MAX 8
 #define HANDSHAKE_MS	    5000
-#define STATUS_WAITING	    3 /* of who settles: not all could be */
-#define SWEEP_S		    10
+/* Of who settles, where not all could be: somebody must be told soon; or now and then. */
+#define STATUS_WAITING 3
+#define STATUS_LEFT    4
+#define SWEEP_S	       10
 /* While somebody must learn of a decision: clients wait. */
 #define AGAIN_MS 300
 
@@ -147,9 +149,35 @@ static int listen_all(struct daemon *d)
 
 static void on_sweep(evutil_socket_t fd, short what, void *ctx);
 
-static void on_child(evutil_socket_t signal, short what, void *ctx)
+static void forget_events(evutil_socket_t fd)
+{
+	char events[4096];
+
+	while (read(fd, events, sizeof(events)) > 0)
+		;
+}
+
+/* It has opened and closed what it could not settle: that is no reason to begin again at once. */
+static void settled(struct daemon *d, int left)
 {
 	const struct timeval again = { .tv_usec = AGAIN_MS * 1000 };
+	bool waiting = left == STATUS_WAITING;
+
+	if (left) {
+		forget_events(event_get_fd(d->journals));
+		d->again = false;
+	}
+	if (waiting || d->again)
+		event_base_once(d->base, -1, EV_TIMEOUT, on_sweep, d, &again);
+	if (waiting && !d->waiting)
+		agent_log(AGENT_LOG_WARNING, "waiting", "why",
+			  "a migration is decided, and somebody cannot be told yet", NULL);
+	d->waiting = waiting;
+	d->again = false;
+}
+
+static void on_child(evutil_socket_t signal, short what, void *ctx)
+{
 	struct daemon *d = ctx;
 	int status;
 	pid_t pid;
@@ -157,19 +185,17 @@ static void on_child(evutil_socket_t signal, short what, void *ctx)
 	(void)signal;
 	(void)what;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		bool waiting = WIFEXITED(status) && WEXITSTATUS(status) == STATUS_WAITING;
+		size_t i = 0;
+		bool settler;
 
-		if (waiting || d->again)
-			event_base_once(d->base, -1, EV_TIMEOUT, on_sweep, d, &again);
-		if (waiting && !d->waiting)
-			agent_log(AGENT_LOG_WARNING, "waiting", "why",
-				  "a migration is decided, and somebody cannot be told yet", NULL);
-		d->waiting = waiting;
-		d->again = false;
-		for (size_t i = 0; i < d->child_count; i++) {
-			if (d->children[i].pid == pid)
-				d->children[i--] = d->children[--d->child_count];
-		}
+		while (i < d->child_count && d->children[i].pid != pid)
+			i++;
+		if (i == d->child_count)
+			continue;
+		settler = !d->children[i].from.family;
+		d->children[i] = d->children[--d->child_count];
+		if (settler)
+			settled(d, WIFEXITED(status) ? WEXITSTATUS(status) : 0);
 	}
 }
 
@@ -204,6 +230,7 @@ static void on_reload(evutil_socket_t signal, short what, void *ctx)
 static void settle(struct daemon *d)
 {
 	const struct tcpmig_endpoint nobody = {};
+	enum settle_end end;
 
 	for (size_t i = 0; i < d->child_count; i++) {
 		if (!d->children[i].from.family) {
@@ -213,10 +240,11 @@ static void settle(struct daemon *d)
 	}
 	if (fork_child(d, &nobody) != 0)
 		return;
-	if (migrate_settle_all(&d->files))
+	end = migrate_settle_all(&d->files);
+	if (end == SETTLE_WAITING)
 		_exit(STATUS_WAITING);
 	host_session_sweep(&d->files.conf);
-	_exit(0);
+	_exit(end == SETTLE_FAILED ? STATUS_LEFT : 0);
 }
 
 static void on_sweep(evutil_socket_t fd, short what, void *ctx)
@@ -229,11 +257,8 @@ static void on_sweep(evutil_socket_t fd, short what, void *ctx)
 /* A journal has been closed: by who has come to its end, or has just ended before. */
 static void on_journal(evutil_socket_t fd, short what, void *ctx)
 {
-	char events[4096];
-
 	(void)what;
-	while (read(fd, events, sizeof(events)) > 0)
-		;
+	forget_events(fd);
 	settle(ctx);
 }
 

@@ -105,6 +105,9 @@ int journal_prepare(struct journal *j, const TcpmigJournal__Prepared *prepared);
 /** journal_type() - the last one that was appended. */
 enum journal_type journal_type(const struct journal *j);
 
+/** journal_has_ended() - is a migration over, whose last record is of @type? */
+bool journal_has_ended(enum journal_type type);
+
 /** journal_close() - others may write it now. NULL is fine. */
 void journal_close(struct journal *j);
 

@@ -120,6 +120,11 @@ int journal_scan(const uint8_t *data, size_t size, const uint8_t boot_id[16],
 	return err;
 }
 
+bool journal_has_ended(enum journal_type type)
+{
+	return type == JOURNAL_NONE || type >= JOURNAL_RETIRED;
+}
+
 bool journal_may_follow(enum journal_type last, bool committed, enum journal_type type)
 {
 	if (last >= JOURNAL_RETIRED)

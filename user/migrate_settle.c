@@ -350,49 +350,51 @@ static enum settle_end go_forward(struct settle *s)
 	return end;
 }
 
-static bool has_ended(enum journal_type type)
+/* For another time, or for a person. */
+static bool is_kept(enum settle_end end)
 {
-	return type == JOURNAL_NONE || type == JOURNAL_RETIRED || type == JOURNAL_ABORTED ||
-	       type == JOURNAL_LOST;
+	return end == SETTLE_STAYED_UNTOLD || end == SETTLE_WAITING || end == SETTLE_FAILED;
+}
+
+static enum settle_end end_again(struct settle *s)
+{
+	enum journal_type type = s->state->type;
+	enum settle_end end = type == JOURNAL_RETIRED	? SETTLE_MOVED
+			      : type == JOURNAL_ABORTED ? tell_again(s)
+			      : type == JOURNAL_LOST	? SETTLE_LOST
+							: SETTLE_STAYED;
+
+	if (s->state->prepared) /* or whoever ended it was killed before */
+		clean(s, type != JOURNAL_ABORTED);
+	return end;
+}
+
+static enum settle_end go_on(struct settle *s)
+{
+	int err = s->state->prepared ? 0 : -EBADMSG;
+
+	if (!err)
+		err = take_orders(s) ?: take_cgroup(s);
+	if (!err)
+		return s->state->committed ? go_forward(s) : go_back(s);
+	snprintf(s->why, HOST_FILES_WHY_LEN, "its journal: %s", strerror(-err));
+	return SETTLE_FAILED;
 }
 
 enum settle_end migrate_settle(struct host_files *files, struct journal *j,
 			       const struct journal_state *state, char *why)
 {
 	struct settle s = { .files = files, .state = state, .journal = j, .why = why };
-	enum settle_end end = SETTLE_STAYED;
-	int err = 0;
+	enum settle_end end;
 
 	s.cgroup.fd = -1;
-	if (has_ended(state->type)) {
-		end = state->type == JOURNAL_RETIRED   ? SETTLE_MOVED
-		      : state->type == JOURNAL_ABORTED ? tell_again(&s)
-		      : state->type == JOURNAL_LOST    ? SETTLE_LOST
-						       : SETTLE_STAYED;
-		if (state->prepared) /* or whoever ended it was killed before */
-			clean(&s, state->type != JOURNAL_ABORTED);
-		if (end == SETTLE_STAYED_UNTOLD)
-			journal_close(j);
-		else
-			journal_remove(j);
-		return end;
-	}
-	if (!state->prepared)
-		err = -EBADMSG;
-	if (!err)
-		err = take_orders(&s) ?: take_cgroup(&s);
-	if (err) {
-		snprintf(why, HOST_FILES_WHY_LEN, "its journal: %s", strerror(-err));
-		end = SETTLE_FAILED;
-	} else {
-		end = state->committed ? go_forward(&s) : go_back(&s);
-	}
+	end = journal_has_ended(state->type) ? end_again(&s) : go_on(&s);
 	move_agents_free(&s.orders.agents);
 	cgroup_free(&s.cgroup);
-	if (end == SETTLE_MOVED || end == SETTLE_STAYED || end == SETTLE_LOST)
-		journal_remove(j);
-	else
+	if (is_kept(end))
 		journal_close(j);
+	else
+		journal_remove(j);
 	return end;
 }
 
@@ -400,7 +402,7 @@ static const char *const end_names[] = { "moved", "stayed", "stayed", "lost", "w
 
 struct settle_all {
 	struct host_files *files;
-	size_t waiting;
+	enum settle_end end;
 };
 
 static int settle_if_left(const struct journal_state *seen, int err, void *ctx)
@@ -420,22 +422,25 @@ static int settle_if_left(const struct journal_state *seen, int err, void *ctx)
 	}
 	end = migrate_settle(files, j, &state, why);
 	agent_log(end <= SETTLE_STAYED ? AGENT_LOG_NOTICE
-		  : end == SETTLE_WAITING || has_ended(seen->type)
+		  : end == SETTLE_WAITING || journal_has_ended(seen->type)
 			  ? AGENT_LOG_DEBUG /* some times a second */
 			  : AGENT_LOG_WARNING,
 		  "settled", "uuid", message_uuid_text(seen->uuid, name), "end", end_names[end],
 		  "why", why, NULL);
 	journal_state_free(&state);
-	all->waiting += end == SETTLE_WAITING;
+	if (end == SETTLE_WAITING)
+		all->end = end;
+	else if (all->end != SETTLE_WAITING && is_kept(end))
+		all->end = SETTLE_FAILED;
 	return 0;
 }
 
-size_t migrate_settle_all(struct host_files *files)
+enum settle_end migrate_settle_all(struct host_files *files)
 {
-	struct settle_all all = { .files = files };
+	struct settle_all all = { .files = files, .end = SETTLE_STAYED };
 
 	journal_each(files->conf.state, settle_if_left, &all);
-	return all.waiting;
+	return all.end;
 }
 
 /* A lock on connections that neither a journal nor a record names. Return: was there one? */
@@ -475,16 +480,26 @@ static int say_end(const char *name, enum settle_end end, const char *why)
 	}
 }
 
+static int settle_one(struct host_files *files, struct journal **j,
+		      const struct journal_state *state, const char *name)
+{
+	char why[HOST_FILES_WHY_LEN] = "";
+	enum settle_end end = migrate_settle(files, *j, state, why);
+
+	*j = NULL;
+	return say_end(name, end, why);
+}
+
 int migrate_settle_uuid(struct host_files *files, const uint8_t uuid[HOST_UUID_LEN], bool back)
 {
-	char why[HOST_FILES_WHY_LEN] = "", name[MESSAGE_UUID_STRLEN];
+	char name[MESSAGE_UUID_STRLEN];
 	struct journal_state state;
 	struct journal *j;
 	int err = journal_open(files->conf.state, uuid, &j, &state), status;
 
 	message_uuid_text(uuid, name);
 	if (err == -ENOENT && back && remove_orphan(&files->conf, uuid))
-		status = say_end(name, SETTLE_STAYED, why);
+		status = say_end(name, SETTLE_STAYED, "");
 	else if (err == -ENOENT)
 		status = log_error("'%s': no such migration is open here", name);
 	else if (err == -EBUSY)
@@ -497,9 +512,8 @@ int migrate_settle_uuid(struct host_files *files, const uint8_t uuid[HOST_UUID_L
 				   "--resume",
 				   name);
 	else
-		return say_end(name, migrate_settle(files, j, &state, why), why);
-	if (!err)
-		journal_close(j);
+		status = settle_one(files, &j, &state, name);
+	journal_close(j);
 	journal_state_free(&state);
 	return status;
 }

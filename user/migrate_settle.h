@@ -31,9 +31,10 @@ enum settle_end migrate_settle(struct host_files *files, struct journal *j,
 
 /**
  * migrate_settle_all() - all that nobody drives any more. Speaks by agent_log.h.
- * Return: how many are still SETTLE_WAITING.
+ * Return: SETTLE_WAITING where one is; else SETTLE_FAILED where a journal is kept for another
+ * reason; else SETTLE_STAYED.
  */
-size_t migrate_settle_all(struct host_files *files);
+enum settle_end migrate_settle_all(struct host_files *files);
 
 /** migrate_settle_uuid() - by the user: --resume, or @back: --abort. Return: exit status. */
 int migrate_settle_uuid(struct host_files *files, const uint8_t uuid[HOST_UUID_LEN], bool back);

@@ -150,6 +150,23 @@ agent_gone() {
 	moved
 }
 
+# Of those who are forked the numbers go up.
+last_pid() { lab exec A sh -c 'echo $$'; }
+@test "the target is gone, and has not heard that it was given up: it is asked now and then" {
+	local first
+	stop_at hold
+	host_kill B
+	migrate_goes_on
+	migrate_ends 1
+	wait_for 5 "the server to go on" runs_at A 5000
+	sleep 1 # what begins at once has ended
+	first=$(last_pid)
+	sleep 3 # is the time in which it is counted
+	[ $(($(last_pid) - first)) -lt 8 ]
+	host_start B
+	stayed
+}
+
 # bats test_tags=quick
 @test "the agent is gone at hold" { agent_gone hold; migrate_ends 1; stayed; }
 @test "the agent is gone at dump: it cannot be armed" { agent_gone dump; migrate_ends 1; stayed; }
