@@ -129,6 +129,21 @@ int host_await(struct host_session *s)
 	return err ? err : begin(s);
 }
 
+/* What differs only in OLD is one address here. */
+static bool is_among_first(const TcpmigHost__Prepare *prepare, size_t count,
+			   const struct tcpmig_endpoint *cur, const struct tcpmig_endpoint *next)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct tcpmig_endpoint cur_i, next_i;
+
+		host_endpoint_take(prepare->moves[i]->cur, &cur_i);
+		host_endpoint_take(prepare->moves[i]->next, &next_i);
+		if (endpoint_same(&cur_i, cur) && endpoint_same(&next_i, next))
+			return true;
+	}
+	return false;
+}
+
 /* Each address that the tree has at A becomes the one that it shall have here. */
 static int rewrite(struct host_session *s)
 {
@@ -137,13 +152,15 @@ static int rewrite(struct host_session *s)
 
 	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", s->record.images_fd);
 	for (size_t i = 0; i < prepare->n_moves; i++) {
-		struct images_result result;
 		struct tcpmig_endpoint cur, next;
+		struct images_result result;
 		const char *why = "";
 		int err;
 
 		host_endpoint_take(prepare->moves[i]->cur, &cur);
 		host_endpoint_take(prepare->moves[i]->next, &next);
+		if (is_among_first(prepare, i, &cur, &next))
+			continue;
 		err = images_rewrite(dir, &cur, &next, &result, &why);
 		if (err && err != -ENOMSG)
 			return host_fail(s, err, "files.img: %s: %s", why, strerror(-err));

@@ -298,6 +298,11 @@ struct image_send_stats image_send_stats(const struct image_send *send)
 	return stats;
 }
 
+uint64_t image_send_bytes(const struct image_send *send)
+{
+	return send->sent_bytes;
+}
+
 void image_send_free(struct image_send *send)
 {
 	if (!send)

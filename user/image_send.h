@@ -46,6 +46,9 @@ int image_send_all(struct image_send *send, struct host_link *link, uint64_t end
 
 struct image_send_stats image_send_stats(const struct image_send *send);
 
+/** image_send_bytes() - the .sent_bytes of these, without a look at every image. */
+uint64_t image_send_bytes(const struct image_send *send);
+
 void image_send_free(struct image_send *send);
 
 #endif

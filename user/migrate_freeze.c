@@ -153,7 +153,7 @@ static int send_some(struct migrate *m)
 {
 	int err = image_send_some(m->send, m->link, freeze_end_ms(m), m->why);
 
-	progress_bytes(&m->progress, image_send_stats(m->send).sent_bytes);
+	progress_bytes(&m->progress, image_send_bytes(m->send));
 	return err ? log_error("%s; " GOES_ON, m->why) : 0;
 }
 

@@ -160,12 +160,17 @@ static int add_flow(struct migrate *m, const struct fence_flow *flow)
 	return 0;
 }
 
-static bool has_flow(const struct migrate *m, const struct fence_flow *flow)
+/* @at: where to begin, for the next call: lists of the same sockets have the same order. */
+static bool has_flow(const struct migrate *m, const struct fence_flow *flow, size_t *at)
 {
-	for (size_t i = 0; i < m->flow_count; i++) {
-		if (endpoint_same(&m->flows[i].remote, &flow->remote) &&
-		    endpoint_same(&m->flows[i].local, &flow->local))
+	for (size_t n = 0; n < m->flow_count; n++) {
+		const struct fence_flow *one = &m->flows[(*at + n) % m->flow_count];
+
+		if (endpoint_same(&one->remote, &flow->remote) &&
+		    endpoint_same(&one->local, &flow->local)) {
+			*at = (*at + n + 1) % m->flow_count;
 			return true;
+		}
 	}
 	return false;
 }
@@ -176,6 +181,7 @@ int migrate_find_newcomers(struct migrate *m, size_t *added)
 	size_t before = m->flow_count, room = before + s->connection_count + 1;
 	struct fence_flow *flows = reallocarray(m->flows, room, sizeof(*flows));
 	size_t *move_of = reallocarray(m->move_of, room, sizeof(*move_of));
+	size_t at = 0;
 	int status = 0;
 
 	m->flows = flows ?: m->flows;
@@ -187,7 +193,7 @@ int migrate_find_newcomers(struct migrate *m, size_t *added)
 
 		if (is_loopback(&flow.local))
 			continue; /* preflight has seen that both ends are the tree's */
-		if (!before || !has_flow(m, &flow))
+		if (!before || !has_flow(m, &flow, &at))
 			status = add_flow(m, &flow);
 	}
 	*added = m->flow_count - before;

@@ -8,7 +8,8 @@
 #include "clocks.h"
 #include "progress.h"
 
-#define MIB (1024.0 * 1024.0)
+#define MIB	(1024.0 * 1024.0)
+#define SHOW_NS 100000000
 
 const char *phase_name(enum phase phase)
 {
@@ -75,8 +76,13 @@ void progress_phase(struct progress *p, enum phase phase)
 void progress_bytes(struct progress *p, uint64_t bytes)
 {
 	double mib = bytes / MIB;
+	uint64_t now_ns = clock_boot_ns();
 	char more[80];
 
+	/* The process may be frozen meanwhile, and a terminal slow. */
+	if (p->quiet || !p->terminal || now_ns < p->shown_ns + SHOW_NS)
+		return;
+	p->shown_ns = now_ns;
 	snprintf(more, sizeof(more), "  %.1f MiB  %.0f MiB/s", mib,
 		 mib / (seconds_since(p->began_ns[p->phase]) + 1e-9));
 	show(p, more);

@@ -38,6 +38,7 @@ struct progress {
 	size_t connections;
 	uint64_t began_ns[PHASES_COUNT];
 	uint64_t took_ns[PHASES_COUNT];
+	uint64_t shown_ns; /* progress_bytes() */
 	enum phase phase;
 };
 
@@ -50,7 +51,7 @@ void progress_begin(struct progress *p, bool quiet);
  */
 void progress_phase(struct progress *p, enum phase phase);
 
-/** progress_bytes() - so many so far, in this phase. */
+/** progress_bytes() - so many so far, in this phase; shown now and then. */
 void progress_bytes(struct progress *p, uint64_t bytes);
 
 /** progress_end() - the last one has ended, well or not: what comes next is on a new line. */
