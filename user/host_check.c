@@ -36,7 +36,7 @@ static const char *check_end(const TcpmigHost__Endpoint *from)
 
 	if (!from)
 		return "an endpoint is missing";
-	why = check_address(from);
+	why = from->v6only ? "v6only of what is no listener" : check_address(from);
 	if (why)
 		return why;
 	host_endpoint_take(from, &ep);
@@ -60,6 +60,8 @@ static const char *check_listener(const TcpmigHost__Endpoint *from)
 
 	if (why)
 		return why;
+	if (from->v6only && from->addr.len == 4)
+		return "v6only of an IPv4 address";
 	host_endpoint_take(from, &ep);
 	return is_local_only(&ep) ? NULL : endpoint_check_routable(&ep);
 }

@@ -134,10 +134,9 @@ const char *host_state_name(TcpmigHost__State state)
 		[TCPMIG_HOST__STATE__PREPARED] = "prepared",
 		[TCPMIG_HOST__STATE__RESTORED] = "restored",
 		[TCPMIG_HOST__STATE__RUNNING] = "running",
-		[TCPMIG_HOST__STATE__ABORTED] = "aborted",
 		[TCPMIG_HOST__STATE__LOST] = "lost",
 		[TCPMIG_HOST__STATE__BUSY] = "busy",
 	};
 
-	return (unsigned int)state < ARRAY_SIZE(names) ? names[state] : "unknown";
+	return (unsigned int)state < ARRAY_SIZE(names) && names[state] ? names[state] : "unknown";
 }

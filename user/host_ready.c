@@ -142,35 +142,36 @@ int host_check_connections(struct host_session *s, const TcpmigHost__Connections
 }
 
 /* As the restored listener will. */
-static int check_port(struct host_session *s, const struct tcpmig_endpoint *ep)
+static int check_port(struct host_session *s, const TcpmigHost__Endpoint *at)
 {
+	int yes = 1, v6only = at->v6only;
+	_cleanup_close_ int fd = -1;
 	struct sockaddr_storage addr;
-	socklen_t len = endpoint_to_sockaddr(ep, &addr);
-	_cleanup_close_ int fd = socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct tcpmig_endpoint ep;
 	char text[ENDPOINT_STRLEN];
-	int yes = 1;
+	socklen_t len;
 
+	host_endpoint_take(at, &ep);
+	len = endpoint_to_sockaddr(&ep, &addr);
+	fd = socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)))
 		return host_fail(s, -errno, "socket: %s", strerror(errno));
 	if (addr.ss_family == AF_INET6 &&
-	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)))
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)))
 		return host_fail(s, -errno, "socket: %s", strerror(errno));
 	if (bind(fd, (struct sockaddr *)&addr, len) || listen(fd, 1))
 		return host_fail(s, -EADDRINUSE,
 				 "%s: %s here; expected it to be free, or --new-port",
-				 endpoint_format(ep, text), strerror(errno));
+				 endpoint_format(&ep, text), strerror(errno));
 	return 0;
 }
 
 int host_check_free(struct host_session *s)
 {
-	struct tcpmig_endpoint ep;
 	int err = 0;
 
-	for (size_t i = 0; !err && i < s->record.r->n_listeners; i++) {
-		host_endpoint_take(s->record.r->listeners[i], &ep);
-		err = check_port(s, &ep);
-	}
+	for (size_t i = 0; !err && i < s->record.r->n_listeners; i++)
+		err = check_port(s, s->record.r->listeners[i]);
 	return err;
 }
 
@@ -202,10 +203,21 @@ static int gate_listeners(struct host_session *s)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < s->record.r->n_listeners; i++) {
-		host_endpoint_take(s->record.r->listeners[i], &ep);
-		err = fence_add_listener(&s->gate, &ep, false);
+		const TcpmigHost__Endpoint *at = s->record.r->listeners[i];
+
+		host_endpoint_take(at, &ep);
+		err = fence_add_listener(&s->gate, &ep, at->v6only);
 	}
 	return err ? cannot_gate(s, err, "listeners") : 0;
+}
+
+static int log_uncovered(int ifindex, const char *name, void *ctx)
+{
+	(void)ifindex;
+	(void)ctx;
+	agent_log(AGENT_LOG_WARNING, "gate", "interface", name, "why",
+		  "it is of a kind that cannot be gated", NULL);
+	return 0;
 }
 
 int host_gate(struct host_session *s)
@@ -219,6 +231,9 @@ int host_gate(struct host_session *s)
 			return host_fail(s, err, "cannot make the gate: %s: %s", why,
 					 strerror(-err));
 		s->gated = true;
+		err = fence_uncovered(&s->gate, log_uncovered, NULL);
+		if (err)
+			return host_fail(s, err, "cannot list what is gated: %s", strerror(-err));
 	}
 	err = gate_listeners(s) ?: gate_flows(s);
 	if (!err)

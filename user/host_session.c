@@ -12,6 +12,7 @@
 #include "agent_log.h"
 #include "cleanup.h"
 #include "clocks.h"
+#include "control_message.h"
 #include "criu_tested.h"
 #include "endpoint.h"
 #include "host_session.h"
@@ -176,9 +177,12 @@ static int do_commit(struct host_session *s, struct reply *reply)
 
 static int do_abort(struct host_session *s, const TcpmigHost__Request *req)
 {
+	char name[MESSAGE_UUID_STRLEN];
+
 	if (*state_of(s) == TCPMIG_HOST__STATE__RUNNING)
 		return host_fail(s, -EBUSY, "it runs here");
-	agent_log(AGENT_LOG_INFO, "aborted", "uuid", "", "why", req->abort->reason, NULL);
+	message_uuid_text(s->record.r->uuid.data, name);
+	agent_log(AGENT_LOG_INFO, "aborted", "uuid", name, "why", req->abort->reason, NULL);
 	host_undo(s, true);
 	s->unknown = true; /* now */
 	return 0;

@@ -291,6 +291,7 @@ static int tell_listeners(struct migrate *m)
 		if (migrate_next_of(m, &m->sockets.listeners[i].local, &at[i]))
 			return 1;
 		pointers[i] = host_endpoint_put(&at[i], &ends[i]);
+		ends[i].v6only = at[i].family == TCPMIG_AF_INET6 && m->sockets.listeners[i].v6only;
 	}
 	msg.listeners = pointers;
 	msg.n_listeners = count;

@@ -57,6 +57,16 @@ static int make_images_dir(struct migrate *m)
 	return m->send ? 0 : log_errno(errno, "'%s': cannot watch it", m->images_dir);
 }
 
+static int note_uncovered(int ifindex, const char *name, void *ctx)
+{
+	(void)ifindex;
+	(void)ctx;
+	log_note("'%s': an interface of a kind that cannot be fenced; what comes by it is not "
+		 "kept from connections that move",
+		 name);
+	return 0;
+}
+
 static int make_fence(struct migrate *m)
 {
 	const char *why = "";
@@ -65,6 +75,7 @@ static int make_fence(struct migrate *m)
 	if (err)
 		return log_errno(err, "cannot fence the connections: %s", why);
 	m->fenced = true;
+	err = fence_uncovered(&m->fence, note_uncovered, NULL);
 	for (size_t i = 0; !err && i < m->sockets.listener_count; i++)
 		err = fence_add_listener(&m->fence, &m->sockets.listeners[i].local,
 					 m->sockets.listeners[i].v6only);

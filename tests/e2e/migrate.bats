@@ -212,3 +212,24 @@ for f in json.load(sys.stdin):
 	echo "found: $FOUND"
 	if [ $# = 0 ]; then [ -z "$FOUND" ]; else [[ $FOUND == "migration $1 "*": $2 -> "* ]]; fi
 }
+
+# unfenceable HOST: an interface there, up, of a kind that is not understood: a tun of type GRE.
+unfenceable() {
+	lab exec "$1" /usr/bin/python3 -c "import fcntl, struct
+tun = open('/dev/net/tun', 'r+b', buffering=0)
+fcntl.ioctl(tun, 0x400454ca, struct.pack('16sH22x', b'gre7', 0x1001))  # TUNSETIFF
+fcntl.ioctl(tun, 0x400454cd, 778)  # TUNSETLINK
+fcntl.ioctl(tun, 0x400454cb, 1)  # TUNSETPERSIST"
+	lab exec "$1" ip link set gre7 up
+}
+
+@test "an interface that cannot be fenced is named, on both hosts" {
+	SERVER=$(lab spawn A "$SEQSTREAM" serve 10.9.0.2:5000)
+	wait_for 5 "the server" listens A 5000
+	unfenceable A
+	unfenceable B
+	migrate A B "$SERVER"
+	grep -x "tcpmig-bpf: 'gre7': an interface of a kind that cannot be fenced; .*" "$OUT/migrate.err"
+	grep 'event=gate interface=gre7' "$(host_log B)"
+	for host in A B; do lab exec $host ip link del gre7; done
+}

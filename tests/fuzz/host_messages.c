@@ -136,6 +136,7 @@ static void put_connections(struct chance *c, struct arena *arena, TcpmigHost__C
 		static struct tcpmig_endpoint any = { .family = TCPMIG_AF_INET6, .port = 0x1388 };
 
 		to->listeners[i] = end(c, arena, family(c));
+		to->listeners[i]->v6only = to->listeners[i]->addr.len == 16 && chance(c, 2);
 		if (chance(c, 2))
 			host_endpoint_put(&any, to->listeners[i]);
 	}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Who may send what where, and in which order."""
+import contextlib
 import ssl
 
 from certs import Leaf
@@ -196,6 +197,37 @@ def port_taken(stage):
     taken.close()
     sender.link.close()
     stage.expect_clean()
+
+
+ANY_6 = {"addr": bytes(16), "port": 5999}
+
+
+@contextlib.contextmanager
+def another_server(stage):
+    """It has the port by IPv4."""
+    with stage.b.socket() as server:
+        server.bind(("0.0.0.0", ANY_6["port"]))
+        server.listen(5)
+        yield server
+
+
+@case("ready: a listener at ::, which is IPv4 as well, where somebody has its port by IPv4: REFUSED")
+def both_families(stage):
+    with another_server(stage):
+        sender = stage.sender(state="prepared")
+        expect(sender.ask("connections", listeners=[pb.Endpoint(**ANY_6)]))
+        expect(sender.ask("ready"), "REFUSED", "[::]:5999", "--new-port")
+
+
+@case("ready: a listener at ::, IPv6 only: who has its port by IPv4 gets new connections all the time")
+def one_family(stage):
+    with another_server(stage) as server:
+        sender = stage.sender(state="prepared")
+        expect(sender.ask("connections", listeners=[pb.Endpoint(v6only=True, **ANY_6)]))
+        expect(sender.ask("ready"), state="PREPARED")
+        with stage.lab.hosts["A"].socket() as client:
+            client.connect(("10.9.0.3", ANY_6["port"]))
+            server.accept()[0].close()
 
 
 @case("ready: connections that another migration has")

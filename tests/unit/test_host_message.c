@@ -291,6 +291,9 @@ static void refused_here(const TcpmigHost__Request *req, TcpmigHost__Endpoint **
 	refused(req, "a loopback address, whose packets pass no interface but lo");
 	memset(addr, 0, 4);
 	refused(req, "the unspecified address");
+	end_bad.v6only = true;
+	refused(req, "v6only of what is no listener");
+	end_bad.v6only = false;
 	*end = NULL;
 	refused(req, "an endpoint is missing");
 	*end = was;
@@ -444,9 +447,13 @@ static void refused_connections(void **state)
 	taken(&req);
 	memset(addr, 0, sizeof(addr));
 	taken(&req);
+	end_bad.v6only = true;
+	refused(&req, "v6only of an IPv4 address");
 	end_bad.addr.len = 16;
 	taken(&req);
 	addr[15] = 1;
+	taken(&req);
+	end_bad.v6only = false;
 	taken(&req);
 }
 
