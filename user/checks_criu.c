@@ -24,6 +24,7 @@
 
 #include "checks.h"
 #include "cleanup.h"
+#include "criu_tested.h"
 
 #define TEST_LIMIT_MS 40000 /* of all */
 #define CRIU_LIMIT_MS 15000 /* of a dump or a restore */
@@ -266,38 +267,15 @@ bool checks_criu_works(const char *criu, char *text, size_t size)
 }
 
 /* Return: path to free, or NULL. */
-static char *find_criu(const char *named)
-{
-	static const char *const places[] = { "/usr/local/sbin", "/usr/sbin", "/sbin" };
-	_cleanup_free_ char *dirs = NULL;
-	const char *set = getenv("CRIU");
-	char *path, *save = NULL;
-
-	if (!set && *named)
-		set = named;
-	if (set)
-		return strdup(set);
-	if (asprintf(&dirs, "%s:%s:%s:%s", getenv("PATH") ?: "", places[0], places[1], places[2]) <
-	    0)
-		return NULL;
-	for (char *dir = strtok_r(dirs, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
-		if (asprintf(&path, "%s/criu", dir) < 0)
-			return NULL;
-		if (!access(path, X_OK))
-			return path;
-		free(path);
-	}
-	return NULL;
-}
-
 void checks_criu(const char *named, struct findings *f)
 {
-	_cleanup_free_ char *criu = find_criu(named);
+	const char *name = getenv("CRIU") ?: named;
+	_cleanup_free_ char *criu = criu_find(name);
 	struct outcome outcome;
 
-	if (!criu || access(criu, X_OK)) {
+	if (!criu) {
 		findings_add(f, "criu", FINDING_WARN, "%s: not found; needed on server hosts only",
-			     criu ?: "criu");
+			     *name ? name : "criu");
 		findings_cure(f, "install criu 4.2 or later, or set CRIU to its path");
 		return;
 	}

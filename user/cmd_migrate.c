@@ -17,6 +17,7 @@
 struct request {
 	struct migrate_options opt;
 	bool has_uuid;
+	bool has_other; /* an option that is for a new migration */
 	bool back;
 	uint8_t uuid[MESSAGE_UUID_LEN];
 };
@@ -83,6 +84,8 @@ static int read_files(const char *text, struct migrate_options *opt)
 
 static int read_uuid(const char *text, struct request *req, bool back)
 {
+	if (req->has_uuid)
+		return log_usage("'%s': expected one of --resume and --abort, once", text);
 	req->has_uuid = true;
 	req->back = back;
 	if (message_uuid_parse(text, req->uuid))
@@ -97,6 +100,7 @@ static int read_option(int option, struct request *req)
 	unsigned long number;
 	int status;
 
+	req->has_other |= option != ARG_CONFIG && option != ARG_RESUME && option != ARG_ABORT;
 	switch (option) {
 	case ARG_CONFIG:
 		opt->config = optarg;
@@ -138,7 +142,7 @@ static int settle(const struct request *req)
 	struct host_files files;
 	int status;
 
-	if (req->opt.pid || req->opt.to_text)
+	if (req->has_other)
 		return log_usage("--resume and --abort take no other option but --config");
 	if (host_files_load(req->opt.config, &files, why))
 		return log_error("%s", why);

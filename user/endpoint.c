@@ -153,19 +153,12 @@ const char *endpoint_check_routable(const struct tcpmig_endpoint *ep)
 	const struct in6_addr *in6 = (const struct in6_addr *)ep->addr;
 	in_addr_t in = ntohl(ep->addr32[3]);
 
-	if (ep->family == AF_INET) {
-		if (in == INADDR_ANY)
-			return "the unspecified address";
-		if (in >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET)
-			return "a loopback address, whose packets pass no interface but lo";
-		if (in >= 0xe0000000)
-			return "a multicast, reserved or broadcast address";
-		return NULL;
-	}
-	if (IN6_IS_ADDR_UNSPECIFIED(in6))
+	if (endpoint_is_any(ep))
 		return "the unspecified address";
-	if (IN6_IS_ADDR_LOOPBACK(in6))
+	if (endpoint_is_loopback(ep))
 		return "a loopback address, whose packets pass no interface but lo";
+	if (ep->family == AF_INET)
+		return in >= 0xe0000000 ? "a multicast, reserved or broadcast address" : NULL;
 	if (IN6_IS_ADDR_MULTICAST(in6))
 		return "a multicast address";
 	if (IN6_IS_ADDR_LINKLOCAL(in6))
@@ -180,6 +173,13 @@ bool endpoint_is_any(const struct tcpmig_endpoint *ep)
 	return IN6_IS_ADDR_UNSPECIFIED((const struct in6_addr *)ep->addr);
 }
 
+bool endpoint_is_loopback(const struct tcpmig_endpoint *ep)
+{
+	if (ep->family == AF_INET)
+		return ntohl(ep->addr32[3]) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+	return IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)ep->addr);
+}
+
 bool endpoint_same_addr(const struct tcpmig_endpoint *a, const struct tcpmig_endpoint *b)
 {
 	return a->family == b->family && !memcmp(a->addr, b->addr, sizeof(a->addr));
@@ -188,6 +188,15 @@ bool endpoint_same_addr(const struct tcpmig_endpoint *a, const struct tcpmig_end
 bool endpoint_same(const struct tcpmig_endpoint *a, const struct tcpmig_endpoint *b)
 {
 	return endpoint_same_addr(a, b) && a->port == b->port;
+}
+
+bool endpoint_in(const struct tcpmig_endpoint *list, size_t count, const struct tcpmig_endpoint *ep)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (endpoint_same(&list[i], ep))
+			return true;
+	}
+	return false;
 }
 
 const char *endpoint_format_addr(const struct tcpmig_endpoint *ep, char *buf)

@@ -36,6 +36,13 @@ const char *endpoint_check_routable(const struct tcpmig_endpoint *ep);
 /** endpoint_is_any() - is its address 0.0.0.0 or ::, as of a listener that takes all? */
 bool endpoint_is_any(const struct tcpmig_endpoint *ep);
 
+/** endpoint_is_loopback() - is its address of 127.0.0.0/8, or ::1? */
+bool endpoint_is_loopback(const struct tcpmig_endpoint *ep);
+
+/** endpoint_in() - is @ep, with its port, among these? */
+bool endpoint_in(const struct tcpmig_endpoint *list, size_t count,
+		 const struct tcpmig_endpoint *ep);
+
 /** endpoint_set4() - from an IPv4 address and a port, both in network byte order. */
 void endpoint_set4(struct tcpmig_endpoint *ep, __be32 addr, __be16 port);
 

@@ -171,10 +171,8 @@ int fence_remove_flow(struct fence *f, const struct fence_flow *flow)
 static size_t listener_keys(const struct tcpmig_endpoint *local, bool v6_only,
 			    struct tcpmig_endpoint keys[2])
 {
-	bool any = !local->addr32[0] && !local->addr32[1] && !local->addr32[2] && !local->addr32[3];
-
 	keys[0] = *local;
-	if (!any || v6_only)
+	if (local->family != TCPMIG_AF_INET6 || !endpoint_is_any(local) || v6_only)
 		return 1;
 	endpoint_set4(&keys[1], 0, local->port);
 	return 2;

@@ -183,9 +183,8 @@ static bool set_port(uint32_t *port, const struct tcpmig_endpoint *to)
 static bool is_wildcard_listener(const Criu__InetSkEntry *sk, const struct tcpmig_endpoint *local,
 				 const struct tcpmig_endpoint *from)
 {
-	static const unsigned char any[16];
-	bool v4_any = local->family == AF_INET && !local->addr32[3];
-	bool v6_any = local->family == AF_INET6 && !memcmp(local->addr, any, sizeof(any));
+	bool v4_any = local->family == AF_INET && endpoint_is_any(local);
+	bool v6_any = local->family == AF_INET6 && endpoint_is_any(local);
 
 	if (sk->state != TCP_LISTEN || !from->port || local->port != from->port)
 		return false;

@@ -43,16 +43,6 @@ static const char *check_end(const TcpmigHost__Endpoint *from)
 	return endpoint_check_routable(&ep);
 }
 
-static bool is_local_only(const struct tcpmig_endpoint *ep)
-{
-	const struct in6_addr *in6 = (const struct in6_addr *)ep->addr;
-	__be32 v4 = ep->addr32[3];
-
-	if (ep->family == TCPMIG_AF_INET)
-		return v4 == htonl(INADDR_ANY) || ntohl(v4) >> 24 == 127;
-	return IN6_IS_ADDR_UNSPECIFIED(in6) || IN6_IS_ADDR_LOOPBACK(in6);
-}
-
 static const char *check_listener(const TcpmigHost__Endpoint *from)
 {
 	const char *why = check_address(from);
@@ -63,7 +53,8 @@ static const char *check_listener(const TcpmigHost__Endpoint *from)
 	if (from->v6only && from->addr.len == 4)
 		return "v6only of an IPv4 address";
 	host_endpoint_take(from, &ep);
-	return is_local_only(&ep) ? NULL : endpoint_check_routable(&ep);
+	return endpoint_is_any(&ep) || endpoint_is_loopback(&ep) ? NULL
+								 : endpoint_check_routable(&ep);
 }
 
 static const char *check_move(const TcpmigHost__Move *move)

@@ -4,14 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent_conf.h"
 #include "cleanup.h"
 #include "conf_values.h"
 #include "endpoint.h"
 #include "host_conf.h"
 #include "host_message.h"
 #include "prefix.h"
-
-#define AGENT_PORT_DEFAULT 7170
 
 enum section { CONF_HOST, CONF_ACCEPT };
 
@@ -87,7 +86,7 @@ static void set_defaults(struct host_conf *conf)
 	strcpy(conf->state, "/var/lib/tcpmig");
 	strcpy(conf->images, "/run/tcpmig/images");
 	strcpy(conf->pins, "/sys/fs/bpf/tcpmig-host");
-	conf->agent_port = AGENT_PORT_DEFAULT;
+	conf->agent_port = AGENT_PORT;
 	conf->agent_timeout_ms = 2000;
 }
 

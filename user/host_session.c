@@ -138,8 +138,6 @@ static int do_restore(struct host_session *s, const TcpmigHost__Request *req, st
 	err = host_restore(s);
 	if (!err)
 		err = keep_state(s, TCPMIG_HOST__STATE__RESTORED);
-	image_receive_free(s->images);
-	s->images = NULL; /* nothing more comes: what may be restored again stays as it is */
 	reply->answer.restored_us = (clock_boot_ns() - began_ns) / 1000;
 	return err;
 }

@@ -105,7 +105,6 @@ struct migrate {
 	bool dumped; /* criu waits at post-dump */
 	bool undecided;
 	bool would_move; /* that is all that --dry-run asks */
-	char images_dir[4096];
 	int images_fd;
 	int images_lock_fd; /* or the daemon would sweep them away */
 	struct image_send *send;

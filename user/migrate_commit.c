@@ -14,7 +14,6 @@
 
 #define RESUME_MS 20000
 #define RETIRE_MS 10000
-#define UNIT_MS	  5000
 
 int migrate_commit(struct migrate *m)
 {

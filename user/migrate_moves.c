@@ -22,25 +22,6 @@ static const struct tcpmig_endpoint *new_address(const struct migrate *m, unsign
 	return m->opt->to.family == family ? &m->opt->to : NULL;
 }
 
-static bool is_any(const struct tcpmig_endpoint *ep)
-{
-	struct tcpmig_endpoint any;
-
-	if (ep->family == TCPMIG_AF_INET)
-		endpoint_set4(&any, 0, ep->port);
-	else
-		any = (struct tcpmig_endpoint){ .port = ep->port, .family = TCPMIG_AF_INET6 };
-	return endpoint_same(&any, ep);
-}
-
-/* It is the same on every host, and of no client: the images keep it. */
-static bool is_loopback(const struct tcpmig_endpoint *ep)
-{
-	if (ep->family == TCPMIG_AF_INET)
-		return ntohl(ep->addr32[3]) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
-	return IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)ep->addr);
-}
-
 int migrate_next_of(const struct migrate *m, const struct tcpmig_endpoint *local,
 		    struct tcpmig_endpoint *next)
 {
@@ -48,12 +29,12 @@ int migrate_next_of(const struct migrate *m, const struct tcpmig_endpoint *local
 	char text[ENDPOINT_STRLEN];
 
 	*next = *local;
-	if (is_loopback(local))
+	if (endpoint_is_loopback(local)) /* the same on every host: the images keep it */
 		return 0;
-	if (!is_any(local) && to) {
+	if (!endpoint_is_any(local) && to) {
 		*next = *to;
 		next->port = local->port;
-	} else if (!is_any(local)) {
+	} else if (!endpoint_is_any(local)) {
 		return log_error(
 			"'%s': has no address at '%s'; expected one of its family by --new",
 			endpoint_format(local, text), m->opt->to_text);
@@ -191,7 +172,7 @@ int migrate_find_newcomers(struct migrate *m, size_t *added)
 	for (size_t i = 0; !status && i < s->connection_count; i++) {
 		struct fence_flow flow = { s->connections[i].local, s->connections[i].remote };
 
-		if (is_loopback(&flow.local))
+		if (endpoint_is_loopback(&flow.local))
 			continue; /* preflight has seen that both ends are the tree's */
 		if (!before || !has_flow(m, &flow, &at))
 			status = add_flow(m, &flow);
@@ -207,9 +188,9 @@ static int find_listeners(struct migrate *m)
 	for (size_t i = 0; i < m->sockets.listener_count; i++) {
 		struct tcpmig_endpoint at = m->sockets.listeners[i].local;
 
-		if (is_loopback(&at))
+		if (endpoint_is_loopback(&at))
 			continue;
-		if (is_any(&at)) {
+		if (endpoint_is_any(&at)) {
 			if (!m->opt->new_port || at.family != m->opt->to.family)
 				continue;
 			at = *host_link_local(m->link);

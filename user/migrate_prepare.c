@@ -354,16 +354,6 @@ int migrate_tell_agents(struct migrate *m, size_t from)
 	return status ? status : migrate_call(m, &ready, NULL, READY_MS);
 }
 
-static int is_there(const struct tcpmig_endpoint *list, size_t count,
-		    const struct tcpmig_endpoint *ep)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (endpoint_same(&list[i], ep))
-			return 1;
-	}
-	return 0;
-}
-
 /* By which name its client knows a connection, its agent has said now. */
 static void settle_names(struct migrate *m)
 {
@@ -375,8 +365,7 @@ static void settle_names(struct migrate *m)
 
 			if (!agent->skipped &&
 			    endpoint_same(&moves[agent->move].cur, &m->flows[i].local) &&
-			    is_there(agent->clients, agent->client_count, &m->flows[i].remote) &&
-			    !is_there(agent->missing, agent->missing_count, &m->flows[i].remote))
+			    move_agent_knows(agent, &m->flows[i].remote))
 				m->move_of[i] = agent->move;
 		}
 	}
@@ -389,9 +378,7 @@ static int agree(struct migrate *m)
 	if (status)
 		return status;
 	settle_names(m);
-	status = move_orders_to_file(&m->orders);
-	if (!status)
-		status = migrate_tell_connections(m, 0);
+	status = migrate_tell_connections(m, 0);
 	return status ? status : migrate_tell_agents(m, 0);
 }
 

@@ -27,7 +27,6 @@
 #define TRACER_MS  5000
 /* So long a dump may go on, of which the tree must be told to be taken out again. */
 #define DUMP_MS 60000
-#define UNIT_MS 5000
 
 /* A migration as the journal has it. */
 struct settle {

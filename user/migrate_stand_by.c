@@ -48,13 +48,14 @@ static int make_images_dir(struct migrate *m)
 	if (err)
 		return log_errno(err, "'%s': cannot make a directory for the images there",
 				 m->files.conf.images);
-	snprintf(m->images_dir, sizeof(m->images_dir), "%s/%s", m->files.conf.images, m->uuid_text);
 	m->images_fd = fcntl(record.images_fd, F_DUPFD_CLOEXEC, 3);
 	m->images_lock_fd = fcntl(record.dir_fd, F_DUPFD_CLOEXEC, 3);
 	host_record_close(&record);
 	m->send = m->images_fd < 0 || m->images_lock_fd < 0 ? NULL
 							    : image_send_new(m->images_fd, m->uuid);
-	return m->send ? 0 : log_errno(errno, "'%s': cannot watch it", m->images_dir);
+	return m->send ? 0
+		       : log_errno(errno, "'%s/%s': cannot watch it", m->files.conf.images,
+				   m->uuid_text);
 }
 
 static int note_uncovered(int ifindex, const char *name, void *ctx)
@@ -179,14 +180,12 @@ static void put_rest(const struct migrate *m, struct prepared *p)
 	msg->target = put_end(&m->opt->to, &p->target);
 	msg->pid = m->opt->pid;
 	msg->start_ticks = m->tree.tasks[0].start;
-	msg->pidns_ino = m->tree.pidns;
 	msg->cgroup = m->cgroup.path;
 	msg->cgroup_made = m->cgroup.made;
 	msg->fence_pins = (char *)m->files.conf.pins;
 	msg->images_dir = (char *)m->files.conf.images;
 	msg->restart_unit = (char *)m->restart_unit;
 	msg->lease_ms = MIGRATE_LEASE_MS;
-	msg->config = (char *)m->opt->config;
 	msg->name = (char *)m->tree.tasks[0].comm;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "control_frame.h"
 #include "endpoint.h"
 #include "move_agents.h"
@@ -20,13 +21,10 @@ struct move_agent *move_agents_add(struct move_agents *a, size_t move,
 		if (a->list[i].move == move && endpoint_same(&a->list[i].at, at))
 			return &a->list[i];
 	}
-	if (a->count == a->room) {
-		grown = reallocarray(a->list, a->room ? a->room * 2 : 16, sizeof(*grown));
-		if (!grown)
-			return NULL;
-		a->room = a->room ? a->room * 2 : 16;
-		a->list = grown;
-	}
+	grown = array_grow(a->list, a->count, sizeof(*grown));
+	if (!grown)
+		return NULL;
+	a->list = grown;
 	a->list[a->count] = (struct move_agent){ .move = move, .at = *at };
 	return &a->list[a->count++];
 }
@@ -41,17 +39,15 @@ struct move_agent *move_agents_find(struct move_agents *a, size_t move,
 	return NULL;
 }
 
-/* Room for one more. Return: @list, or another one; NULL: no memory. */
-static void *grow(void *list, size_t count, size_t size)
+bool move_agent_knows(const struct move_agent *agent, const struct tcpmig_endpoint *client)
 {
-	if (count & (count - 1)) /* a list is full when it holds a power of two */
-		return list;
-	return reallocarray(list, count ? count * 2 : 1, size);
+	return endpoint_in(agent->clients, agent->client_count, client) &&
+	       !endpoint_in(agent->missing, agent->missing_count, client);
 }
 
 static int append(struct tcpmig_endpoint **list, size_t *count, const struct tcpmig_endpoint *ep)
 {
-	struct tcpmig_endpoint *grown = grow(*list, *count, sizeof(*grown));
+	struct tcpmig_endpoint *grown = array_grow(*list, *count, sizeof(*grown));
 
 	if (!grown)
 		return -ENOMEM;
@@ -68,7 +64,7 @@ int move_agents_add_client(struct move_agent *agent, const struct tcpmig_endpoin
 int move_agents_add_check(struct move_agent *agent, const struct tcpmig_endpoint *client,
 			  const struct message_sequences *seq)
 {
-	struct move_check *grown = grow(agent->checks, agent->check_count, sizeof(*grown));
+	struct move_check *grown = array_grow(agent->checks, agent->check_count, sizeof(*grown));
 
 	if (!grown)
 		return -ENOMEM;
@@ -87,16 +83,6 @@ static size_t move_of(const struct move_agents *a, const struct tcpmig_endpoint 
 	return i;
 }
 
-static bool is_in(const struct tcpmig_endpoint *list, size_t count,
-		  const struct tcpmig_endpoint *ep)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (endpoint_same(&list[i], ep))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Who can tell about a connection: after a move an owner has several names, and an agent knows a
  * connection by one of them.
@@ -111,8 +97,7 @@ static struct move_agent *agent_of(struct move_agents *a, const struct tcp_strea
 		if (agent->skipped || !endpoint_same_addr(&agent->at, &stream->remote) ||
 		    !endpoint_same(&a->file->moves[agent->move].cur, &stream->local))
 			continue;
-		if (!found || (is_in(agent->clients, agent->client_count, &stream->remote) &&
-			       !is_in(agent->missing, agent->missing_count, &stream->remote)))
+		if (!found || move_agent_knows(agent, &stream->remote))
 			found = agent;
 	}
 	return found;
@@ -151,7 +136,7 @@ void move_agents_free(struct move_agents *a)
 	}
 	free(a->list);
 	a->list = NULL;
-	a->count = a->room = 0;
+	a->count = 0;
 }
 
 static void request_of(const struct move_agents *a, const struct move_agent *agent,

@@ -75,7 +75,6 @@ struct move_agents {
 	const char *reason;
 	struct move_agent *list;
 	size_t count;
-	size_t room;
 };
 
 /**
@@ -100,6 +99,9 @@ int move_agents_add_check(struct move_agent *agent, const struct tcpmig_endpoint
  */
 int move_agents_add_streams(struct move_agents *a, const struct tcp_streams *streams,
 			    size_t *unasked);
+
+/** move_agent_knows() - has it said that @client, of its host, has a connection to its OLD? */
+bool move_agent_knows(const struct move_agent *agent, const struct tcpmig_endpoint *client);
 
 /** move_agents_find() - the agent at the address of @client, or NULL. */
 struct move_agent *move_agents_find(struct move_agents *a, size_t move,

@@ -125,16 +125,6 @@ int move_orders_uuid(const struct move_orders *o, uint8_t uuid[MOVE_FILE_UUID_LE
 	return 0;
 }
 
-static bool is_in(const struct tcpmig_endpoint *list, size_t count,
-		  const struct tcpmig_endpoint *ep)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (endpoint_same(&list[i], ep))
-			return true;
-	}
-	return false;
-}
-
 /* After a move not everybody has reached the owner by the same OLD: does another one have it? */
 static bool is_elsewhere(const struct move_orders *o, const struct move_agent *agent,
 			 const struct tcpmig_endpoint *client)
@@ -146,8 +136,7 @@ static bool is_elsewhere(const struct move_orders *o, const struct move_agent *a
 
 		if (other != agent && !other->skipped && !other->err && !other->unnamed &&
 		    endpoint_same(&moves[other->move].cur, &moves[agent->move].cur) &&
-		    is_in(other->clients, other->client_count, client) &&
-		    !is_in(other->missing, other->missing_count, client))
+		    move_agent_knows(other, client))
 			return true;
 	}
 	return false;
@@ -170,7 +159,7 @@ static int check_missing(struct move_orders *o, struct move_agent *agent)
 		return 0;
 	err = netlink_clients_of(&move->cur, true, &open);
 	for (size_t i = 0; !err && i < agent->missing_count; i++) {
-		if (!is_in(open.local, open.count, &agent->missing[i]) ||
+		if (!endpoint_in(open.local, open.count, &agent->missing[i]) ||
 		    is_elsewhere(o, agent, &agent->missing[i]))
 			continue;
 		count++;

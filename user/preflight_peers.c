@@ -59,13 +59,6 @@ struct count {
 	const struct tree_connection *first;
 };
 
-static bool is_loopback(const struct tcpmig_endpoint *ep)
-{
-	if (ep->family == AF_INET)
-		return ntohl(ep->addr32[3]) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
-	return IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)ep->addr);
-}
-
 static bool is_link_local(const struct tcpmig_endpoint *ep)
 {
 	if (ep->family == AF_INET)
@@ -113,8 +106,8 @@ static enum trouble trouble_of(struct looking *look, const struct tree_connectio
 	const struct tcpmig_endpoint *target = look->p->target;
 
 	if (other_end_is_here(look, c))
-		return is_loopback(&c->local) ? WITHIN_LO : WITHIN;
-	if (is_loopback(&c->remote) || is_loopback(&c->local))
+		return endpoint_is_loopback(&c->local) ? WITHIN_LO : WITHIN;
+	if (endpoint_is_loopback(&c->remote) || endpoint_is_loopback(&c->local))
 		return LOOPBACK;
 	if (is_link_local(&c->remote) || is_link_local(&c->local))
 		return LINK_LOCAL;
@@ -177,7 +170,7 @@ static void check_listener(const struct tree_listener *l, struct findings *f)
 			     "it listens on %s: a link-local address means nothing at the target",
 			     local);
 		findings_cure(f, "let it listen on another address");
-	} else if (is_loopback(&l->local)) {
+	} else if (endpoint_is_loopback(&l->local)) {
 		findings_add(f, "peers", FINDING_WARN,
 			     "it listens on %s: at the target only programs there will reach it",
 			     local);

@@ -51,6 +51,11 @@ usage() {
 	uuid=11111111-2222-3333-4444-555555555555
 	usage "no other option" --resume $uuid --pid 1
 	usage "no other option" --abort $uuid --to 10.9.0.3
+	for option in --dry-run "--new-port 1" "--hold drop" "--files check" "--max-freeze 1"; do
+		# shellcheck disable=SC2086 # words
+		usage "no other option" --resume $uuid $option
+	done
+	usage "one of --resume and --abort" --resume $uuid --abort $uuid
 	usage "" --no-such-option
 	usage "" --pid 1 --to 10.9.0.3 more
 }
