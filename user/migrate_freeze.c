@@ -55,7 +55,7 @@ static int take_in_newcomers(struct migrate *m)
 	int err, status;
 
 	tree_sockets_free(&m->sockets);
-	err = tree_sockets_read(&m->tree, &m->sockets);
+	err = tree_sockets_read_tcp(&m->tree, &m->sockets);
 	if (err)
 		return log_errno(err, "'%d': cannot list its sockets", m->opt->pid);
 	status = migrate_find_newcomers(m, &added);
@@ -92,7 +92,7 @@ static int check_complete(struct migrate *m)
 	int err, status;
 
 	tree_sockets_free(&m->sockets);
-	err = tree_sockets_read(&m->tree, &m->sockets);
+	err = tree_sockets_read_tcp(&m->tree, &m->sockets);
 	if (err)
 		return log_errno(err, "'%d': cannot list its sockets", m->opt->pid);
 	status = migrate_find_newcomers(m, &added);

@@ -251,7 +251,7 @@ static int read_tcp(struct reading *r)
 	return err ?: each(STATES_PEER, ext, on_connection, r);
 }
 
-int tree_sockets_read(const struct tree *t, struct tree_sockets *s)
+static int read_sockets(const struct tree *t, bool others, struct tree_sockets *s)
 {
 	struct reading r = { .s = s };
 	_cleanup_free_ struct tree_fd *fd_list = NULL;
@@ -270,11 +270,21 @@ int tree_sockets_read(const struct tree *t, struct tree_sockets *s)
 	r.fds = &fds;
 	r.taken = taken;
 	err = read_tcp(&r);
-	if (!err)
+	if (!err && others)
 		err = tree_sockets_read_others(&fds, taken, s);
 	if (err)
 		tree_sockets_free(s);
 	return err;
+}
+
+int tree_sockets_read(const struct tree *t, struct tree_sockets *s)
+{
+	return read_sockets(t, true, s);
+}
+
+int tree_sockets_read_tcp(const struct tree *t, struct tree_sockets *s)
+{
+	return read_sockets(t, false, s);
 }
 
 /** struct pending - what is counted of @s. */

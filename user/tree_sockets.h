@@ -125,6 +125,12 @@ struct tree_sockets {
  */
 int tree_sockets_read(const struct tree *t, struct tree_sockets *s);
 
+/**
+ * tree_sockets_read_tcp() - as tree_sockets_read(), but without @s->others, of which each would be
+ * opened and asked: for while clients wait.
+ */
+int tree_sockets_read_tcp(const struct tree *t, struct tree_sockets *s);
+
 /** tree_listener_covers() - would @l take connections to @local? */
 bool tree_listener_covers(const struct tree_listener *l, const struct tcpmig_endpoint *local);
 

@@ -614,6 +614,31 @@ static void other_sockets_are_what_they_are(void **state)
 	child_stop(pid);
 }
 
+/* What it leaves out is nothing that the TCP sockets need. */
+static void tcp_alone_is_tcp_as_before(void **state)
+{
+	struct server server = { .local = "127.0.0.1:7313" };
+	pid_t pid = child_start(listen_at, &server), others = child_start(open_one_of_each, NULL);
+	struct look all, tcp;
+	char why[TREE_WHY];
+
+	(void)state;
+	look_at(&all, pid);
+	assert_int_equal(tree_read(&tcp.tree, pid, why), 0);
+	assert_int_equal(tree_sockets_read_tcp(&tcp.tree, &tcp.sockets), 0);
+	assert_int_equal(tcp.sockets.listener_count, 1);
+	assert_int_equal(tcp.sockets.listeners[0].inode, all.sockets.listeners[0].inode);
+	assert_int_equal(tcp.sockets.listeners[0].fd, all.sockets.listeners[0].fd);
+	look_away(&tcp);
+	look_away(&all);
+	assert_int_equal(tree_read(&tcp.tree, others, why), 0);
+	assert_int_equal(tree_sockets_read_tcp(&tcp.tree, &tcp.sockets), 0);
+	assert_int_equal(tcp.sockets.other_count, 0);
+	look_away(&tcp);
+	child_stop(others);
+	child_stop(pid);
+}
+
 /* The same path for both: of abstract names, which need no file. */
 static struct sockaddr_un unix_name(void)
 {
@@ -732,6 +757,7 @@ int main(void)
 		cmocka_unit_test(multipath_is_seen),
 		cmocka_unit_test(kernel_tls_is_seen),
 		cmocka_unit_test(other_sockets_are_what_they_are),
+		cmocka_unit_test(tcp_alone_is_tcp_as_before),
 		cmocka_unit_test(unix_peers_outside_are_named),
 		cmocka_unit_test(unix_connections_that_wait_are_counted),
 		cmocka_unit_test(it_is_fast_enough_to_be_asked_often),
