@@ -16,6 +16,7 @@
 #include "log.h"
 #include "migrate.h"
 #include "preflight.h"
+#include "proc.h"
 
 #define NOTHING_DONE "nothing is frozen, all goes on as it was"
 #define CONNECT_MS   5000
@@ -149,16 +150,12 @@ static uint64_t bytes_of(const struct tree *tree)
 	uint64_t pages = 0;
 
 	for (size_t i = 0; i < tree->count; i++) {
-		unsigned long long size, rss = 0;
-		char path[40];
-		FILE *f;
+		unsigned long long rss;
+		char statm[128];
 
-		snprintf(path, sizeof(path), "/proc/%d/statm", tree->tasks[i].pid);
-		f = fopen(path, "re");
-		if (f && fscanf(f, "%llu %llu", &size, &rss) == 2)
+		proc_read(tree->tasks[i].pid, "statm", statm, sizeof(statm));
+		if (sscanf(statm, "%*u %llu", &rss) == 1)
 			pages += rss;
-		if (f)
-			fclose(f);
 	}
 	return pages * sysconf(_SC_PAGESIZE);
 }

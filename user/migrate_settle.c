@@ -18,6 +18,7 @@
 #include "log.h"
 #include "migrate_settle.h"
 #include "move_orders.h"
+#include "proc.h"
 #include "restart.h"
 #include "unrepair.h"
 
@@ -111,17 +112,12 @@ static int take_cgroup(struct settle *s)
 
 static pid_t tracer_of(pid_t pid)
 {
-	_cleanup_fclose_ FILE *f = NULL;
-	char path[40], line[256];
-	pid_t tracer = 0;
+	char status[PROC_STATUS_ROOM];
+	const char *tracer;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "TracerPid: %d", &tracer) == 1)
-			break;
-	}
-	return tracer;
+	proc_read(pid, "status", status, sizeof(status));
+	tracer = proc_field(status, "TracerPid");
+	return tracer ? atoi(tracer) : 0;
 }
 
 /* criu takes back what it has done when nobody answers any more. If it cannot, it is ended. */

@@ -118,6 +118,21 @@ const char *proc_field(const char *status, const char *name)
 	return NULL;
 }
 
+/* The last of "NSpid: 100 7 1". */
+pid_t proc_inner_pid(const char *status)
+{
+	const char *field = proc_field(status, "NSpid");
+	pid_t pid = 0;
+	char *end;
+
+	for (; field && *field && *field != '\n'; field = end + strspn(end, " \t")) {
+		pid = (pid_t)strtol(field, &end, 10);
+		if (end == field)
+			break;
+	}
+	return pid;
+}
+
 uint64_t proc_link_inode(const char *link, const char *kind)
 {
 	size_t len = strlen(kind);

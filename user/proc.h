@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/** Room for /proc/PID/status: the list of groups stands before much else, and may be long. */
+#define PROC_STATUS_ROOM 32768
+
 /**
  * proc_read() - /proc/PID/@name as a string; what does not fit is cut off.
  * Return: its length, or -errno.
@@ -34,6 +37,9 @@ int proc_each(pid_t pid, const char *name, int (*fn)(int number, void *ctx), voi
 
 /** proc_field() - the value behind "NAME:" in the text of /proc/PID/status, or NULL. */
 const char *proc_field(const char *status, const char *name);
+
+/** proc_inner_pid() - the PID in its own PID namespace, from the text of status; 0: not there. */
+pid_t proc_inner_pid(const char *status);
 
 /** proc_link_inode() - the inode of a link such as "socket:[123]" of @kind "socket"; 0: it is none.
  */

@@ -1,29 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
+#include "proc.h"
 #include "proc_tree.h"
 
 int proc_stat_read(pid_t pid, struct proc_stat *stat)
 {
-	_cleanup_fclose_ FILE *file = NULL;
-	char path[32], line[1024], state;
+	char line[1024], state;
+	ssize_t len = proc_read(pid, "stat", line, sizeof(line));
 	long threads;
-	size_t n;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "re");
-	if (!file)
-		return errno == ENOENT ? -ESRCH : -errno;
-	n = fread(line, 1, sizeof(line) - 1, file);
-	line[n] = 0;
+	if (len < 0)
+		return len;
 	/* The name, in parentheses, may have any character. proc(5): fields 3, 4, 20 and 22. */
-	if (!n || !strrchr(line, ')') ||
+	if (!strrchr(line, ')') ||
 	    sscanf(strrchr(line, ')') + 1,
 		   " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d "
 		   "%" SCNu64,
@@ -56,37 +52,35 @@ bool proc_pids_have(const pid_t *pids, size_t count, pid_t pid)
 	return false;
 }
 
-static int add_children_of_thread(pid_t pid, const char *thread, pid_t **pids, size_t *count)
+/** struct family - where the children of the threads of @pid go. */
+struct family {
+	pid_t pid;
+	pid_t **pids;
+	size_t *count;
+};
+
+static int add_children_of_thread(int tid, void *ctx)
 {
+	const struct family *family = ctx;
 	_cleanup_fclose_ FILE *file = NULL;
-	char path[300];
-	int err = 0;
+	int fd, err = 0;
+	char name[32];
 	pid_t child;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%s/children", pid, thread);
-	file = fopen(path, "re");
+	snprintf(name, sizeof(name), "task/%d/children", tid);
+	fd = proc_open(family->pid, name, O_RDONLY);
+	file = fd < 0 ? NULL : fdopen(fd, "r");
 	while (!err && file && fscanf(file, "%d", &child) == 1)
-		err = proc_pids_add(pids, count, child);
+		err = proc_pids_add(family->pids, family->count, child);
 	return err;
 }
 
 static int add_children(pid_t pid, pid_t **pids, size_t *count)
 {
-	const struct dirent *entry;
-	char path[32];
-	DIR *threads;
-	int err = 0;
+	struct family family = { .pid = pid, .pids = pids, .count = count };
+	int err = proc_each(pid, "task", add_children_of_thread, &family);
 
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	threads = opendir(path);
-	if (!threads) /* it has ended meanwhile */
-		return errno == ENOENT || errno == ESRCH ? 0 : -errno;
-	while (!err && (entry = readdir(threads))) {
-		if (*entry->d_name != '.')
-			err = add_children_of_thread(pid, entry->d_name, pids, count);
-	}
-	closedir(threads);
-	return err;
+	return err == -ESRCH ? 0 : err; /* it has ended meanwhile */
 }
 
 int proc_tree_read(pid_t root, pid_t **pids, size_t *count)

@@ -10,9 +10,8 @@
 #include "proc.h"
 #include "tree.h"
 
-#define READINGS    5
-#define PF_KTHREAD  0x00200000 /* linux/sched.h, which user space cannot include */
-#define STATUS_ROOM 4096
+#define READINGS   5
+#define PF_KTHREAD 0x00200000 /* linux/sched.h, which user space cannot include */
 
 /** struct kinship - who is whose child, of all processes. */
 struct kinship {
@@ -66,21 +65,6 @@ static int note_kin(int pid, void *ctx)
 	return 0;
 }
 
-/* The innermost of "NSpid: 100 7 1". */
-static pid_t innermost(const char *status)
-{
-	const char *field = proc_field(status, "NSpid");
-	pid_t pid = 0;
-	char *end;
-
-	for (; field && *field && *field != '\n'; field = end + strspn(end, " \t")) {
-		pid = (pid_t)strtol(field, &end, 10);
-		if (end == field)
-			break;
-	}
-	return pid;
-}
-
 static int number_of(const char *status, const char *name)
 {
 	const char *field = proc_field(status, name);
@@ -90,7 +74,7 @@ static int number_of(const char *status, const char *name)
 
 static int read_task(pid_t pid, struct tree_task *task)
 {
-	char status[STATUS_ROOM];
+	char status[PROC_STATUS_ROOM];
 	struct stat_line stat;
 	int err = read_stat(pid, &stat);
 	ssize_t len = err ? err : proc_read(pid, "status", status, sizeof(status));
@@ -100,7 +84,7 @@ static int read_task(pid_t pid, struct tree_task *task)
 	*task = (struct tree_task){
 		.pid = pid,
 		.parent = stat.parent,
-		.inner = innermost(status) ?: pid,
+		.inner = proc_inner_pid(status) ?: pid,
 		.session = stat.session,
 		.tracer = number_of(status, "TracerPid"),
 		.uid = number_of(status, "Uid"),
@@ -165,14 +149,14 @@ static int add_id(int tid, void *ctx)
 {
 	struct id_walk *walk = ctx;
 	struct tree *t = walk->tree;
-	char name[32], status[STATUS_ROOM];
+	char name[32], status[PROC_STATUS_ROOM];
 	uint32_t *grown;
 
 	if (!t->pidns_is_ours) {
 		snprintf(name, sizeof(name), "task/%d/status", tid);
 		if (proc_read(walk->task->pid, name, status, sizeof(status)) < 0)
 			return 0;
-		tid = innermost(status);
+		tid = proc_inner_pid(status);
 	}
 	grown = array_grow(t->ids, t->id_count, sizeof(*grown));
 	if (!grown)

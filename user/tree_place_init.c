@@ -3,7 +3,6 @@
  * PID 1 of a place: waits for whoever becomes its child, and ends when it is told to, when
  * nobody holds its leash, or, kept, when it is alone. With it the kernel ends all in the place.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proc.h"
 #include "tree_place.h"
 #include "tree_place_init.h"
 
@@ -48,21 +48,16 @@ static bool reap(void)
 	return !pid;
 }
 
+static int is_another(int pid, void *ctx)
+{
+	(void)ctx;
+	return pid != 1;
+}
+
 /* criu and what it restores become children of ours only when criu has ended. */
 static bool is_alone(void)
 {
-	DIR *dir = opendir("/proc");
-	struct dirent *entry;
-	bool alone = true;
-
-	if (!dir)
-		return false;
-	while (alone && (entry = readdir(dir))) {
-		if (*entry->d_name >= '1' && *entry->d_name <= '9')
-			alone = !strcmp(entry->d_name, "1");
-	}
-	closedir(dir);
-	return alone;
+	return !proc_each(0, "", is_another, NULL);
 }
 
 /* Return: 1: still on the leash; 0: kept; -1: let go. */

@@ -361,6 +361,14 @@ static void a_tree_that_forks_all_the_time_is_read(void **state)
 	child_stop(pid);
 }
 
+static void the_innermost_pid_is_the_last(void **state)
+{
+	(void)state;
+	assert_int_equal(proc_inner_pid("Pid:\t100\nNSpid:\t100\t7\t1\nSeccomp:\t0\n"), 1);
+	assert_int_equal(proc_inner_pid("NSpid:\t100\n"), 100);
+	assert_int_equal(proc_inner_pid("Pid:\t100\n"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +381,7 @@ int main(void)
 		cmocka_unit_test(another_user_namespace_is_refused),
 		cmocka_unit_test(one_task_in_another_network_namespace_is_refused),
 		cmocka_unit_test(another_mount_namespace_is_told),
+		cmocka_unit_test(the_innermost_pid_is_the_last),
 		cmocka_unit_test(pids_of_another_namespace_are_those_in_there),
 		cmocka_unit_test(a_tracer_is_named),
 		cmocka_unit_test(a_tree_that_forks_all_the_time_is_read),
