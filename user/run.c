@@ -5,8 +5,8 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,7 +70,7 @@ static bool read_until(int fd, uint64_t end, char *output, size_t size)
 /* @pid is not waited for by anybody else, so its number is its own. */
 static int wait_until(pid_t pid, uint64_t end)
 {
-	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
 	bool in_time = pidfd >= 0 && readable_until(pidfd, end);
 	int status;
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "array.h"
@@ -141,11 +141,11 @@ int tree_getfd(struct tree_getfd *from, pid_t pid, int fd)
 
 	if (from->pid != pid) {
 		tree_getfd_close(from);
-		from->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+		from->pidfd = pidfd_open(pid, 0);
 		if (from->pidfd < 0)
 			return -errno;
 		from->pid = pid;
 	}
-	got = (int)syscall(SYS_pidfd_getfd, from->pidfd, fd, 0);
+	got = pidfd_getfd(from->pidfd, fd, 0);
 	return got < 0 ? -errno : got;
 }

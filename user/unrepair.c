@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "cleanup.h"
+#include "proc.h"
+#include "tree_fds.h"
 #include "unrepair.h"
 
 #define PORTS 65536
@@ -84,60 +83,59 @@ static int change(struct work *work, int fd)
 	return 0;
 }
 
-/* Descriptor @name of a process. What is closed by now, and whoever has ended, needs nothing. */
-static int with_socket(struct work *work, int pidfd, int fd_dir, const char *name,
-		       int (*fn)(struct work *, int))
+/* struct walk - @fn for each TCP socket of process @pid. @first: the first error of all processes
+ */
+struct walk {
+	struct work *work;
+	int (*fn)(struct work *, int);
+	struct tree_getfd from;
+	pid_t pid;
+	int first;
+};
+
+static int with_descriptor(struct walk *walk, int number)
 {
 	_cleanup_close_ int fd = -1;
-	char target[16];
-	ssize_t n;
+	char name[24], link[32];
+	ssize_t len;
 
-	n = readlinkat(fd_dir, name, target, sizeof(target));
-	if (n < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (n < 8 || memcmp(target, "socket:[", 8))
-		return 0;
-	fd = (int)syscall(SYS_pidfd_getfd, pidfd, atoi(name), 0);
+	snprintf(name, sizeof(name), "fd/%d", number);
+	len = proc_link(walk->pid, name, link, sizeof(link));
+	if (len < 0 || !proc_link_inode(link, "socket"))
+		return len < 0 ? (int)len : 0;
+	fd = tree_getfd(&walk->from, walk->pid, number);
 	if (fd < 0)
-		return errno == EBADF || errno == ESRCH ? 0 : -errno;
-	return is_tcp(fd) ? fn(work, fd) : 0;
+		return fd == -EBADF ? 0 : fd;
+	return is_tcp(fd) ? walk->fn(walk->work, fd) : 0;
 }
 
-/* All are tried. Return: the first error. */
-static int with_sockets_of(struct work *work, pid_t pid, int (*fn)(struct work *, int))
+/* What is closed by now, and whoever has ended, needs nothing. */
+static void note_error(struct walk *walk, int err)
 {
-	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	const struct dirent *entry;
-	int err, first = 0;
-	char path[32];
-	DIR *dir;
+	if (err != -ESRCH && !walk->first)
+		walk->first = err;
+}
 
-	if (pidfd < 0)
-		return errno == ESRCH ? 0 : -errno;
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
-	while ((entry = readdir(dir))) {
-		err = *entry->d_name == '.'
-			      ? 0
-			      : with_socket(work, pidfd, dirfd(dir), entry->d_name, fn);
-		first = first ? first : err;
-	}
-	closedir(dir);
-	return first;
+/* All are tried. */
+static int on_descriptor(int number, void *ctx)
+{
+	struct walk *walk = ctx;
+
+	note_error(walk, with_descriptor(walk, number));
+	return 0;
 }
 
 static int with_all(struct work *work, const pid_t *pids, size_t count,
 		    int (*fn)(struct work *, int))
 {
-	int err, first = 0;
+	struct walk walk = { .work = work, .fn = fn };
 
 	for (size_t i = 0; i < count; i++) {
-		err = with_sockets_of(work, pids[i], fn);
-		first = first ? first : err;
+		walk.pid = pids[i];
+		note_error(&walk, proc_each(walk.pid, "fd", on_descriptor, &walk));
 	}
-	return first;
+	tree_getfd_close(&walk.from);
+	return walk.first;
 }
 
 int repair_set(const pid_t *pids, size_t count, enum repair value, struct repair_result *result)
