@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,13 +181,13 @@ static int read_ids(struct tree *t)
 
 /* A namespace in which all have to be, and which has to be ours. Zombies have none any more. */
 static int same_namespace(const struct tree *t, const char *name, const char *what,
-			  const char *cure, uint64_t *found, char *why)
+			  const char *cure, char *why)
 {
 	uint64_t ours, theirs;
 	int err = proc_namespace(getpid(), name, &ours);
 
 	if (!err)
-		err = proc_namespace(t->tasks[0].pid, name, found);
+		err = proc_namespace(t->tasks[0].pid, name, &theirs);
 	if (err)
 		return err;
 	for (size_t i = 0; i < t->count; i++) {
@@ -206,18 +205,14 @@ static int same_namespace(const struct tree *t, const char *name, const char *wh
 	return 0;
 }
 
-/* A namespace that may be another than ours. */
-static int common_namespace(const struct tree *t, const char *name, uint64_t *found, bool *ours,
-			    bool *one)
+/* A namespace that may be another than ours. @found: the root's; @one: is it that of all? */
+static int common_namespace(const struct tree *t, const char *name, uint64_t *found, bool *one)
 {
 	uint64_t inode;
 	int err = proc_namespace(t->tasks[0].pid, name, found);
 
-	if (!err)
-		err = proc_namespace(getpid(), name, &inode);
 	if (err)
 		return err;
-	*ours = inode == *found;
 	*one = true;
 	for (size_t i = 1; i < t->count; i++) {
 		if (!proc_namespace(t->tasks[i].pid, name, &inode) && inode != *found)
@@ -228,42 +223,19 @@ static int common_namespace(const struct tree *t, const char *name, uint64_t *fo
 
 static int read_namespaces(struct tree *t, char *why)
 {
-	int err = same_namespace(t, "net", "network", ": enter it with nsenter --net -t PID",
-				 &t->netns, why);
+	uint64_t mntns, ours;
+	int err = same_namespace(t, "net", "network", ": enter it with nsenter --net -t PID", why);
 
 	if (!err)
-		err = same_namespace(t, "user", "user", "", &t->userns, why);
+		err = same_namespace(t, "user", "user", "", why);
 	if (!err)
-		err = common_namespace(t, "mnt", &t->mntns, &t->mntns_is_ours, &t->one_mntns);
+		err = common_namespace(t, "mnt", &mntns, &t->one_mntns);
 	if (!err)
-		err = common_namespace(t, "pid", &t->pidns, &t->pidns_is_ours, &t->one_pidns);
+		err = common_namespace(t, "pid", &t->pidns, &t->one_pidns);
+	if (!err)
+		err = proc_namespace(getpid(), "pid", &ours);
+	t->pidns_is_ours = !err && t->pidns == ours;
 	return err;
-}
-
-static int read_cgroup(struct tree *t)
-{
-	char buf[PATH_MAX];
-	ssize_t len = proc_read(t->tasks[0].pid, "cgroup", buf, sizeof(buf));
-	const char *found = "";
-
-	if (len < 0)
-		return (int)len;
-	for (const char *line = buf; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (!strncmp(line, "0::", 3))
-			found = line + 3;
-	}
-	t->cgroup = strndup(found, strcspn(found, "\n"));
-	return t->cgroup ? 0 : -ENOMEM;
-}
-
-static int read_exe(struct tree *t)
-{
-	char exe[PATH_MAX];
-
-	proc_link(t->tasks[0].pid, "exe", exe, sizeof(exe));
-	t->exe = strdup(exe);
-	return t->exe ? 0 : -ENOMEM;
 }
 
 static int refuse(const struct tree *t, char *why)
@@ -295,10 +267,6 @@ static int read_once(struct tree *t, pid_t root, char *why)
 		err = read_namespaces(t, why);
 	if (!err)
 		err = read_ids(t);
-	if (!err)
-		err = read_cgroup(t);
-	if (!err)
-		err = read_exe(t);
 	if (err)
 		tree_free(t);
 	return err;
@@ -350,7 +318,5 @@ void tree_free(struct tree *t)
 {
 	free(t->tasks);
 	free(t->ids);
-	free(t->cgroup);
-	free(t->exe);
 	*t = (struct tree){};
 }

@@ -41,22 +41,17 @@ struct tree_task {
  * struct tree - zero it, tree_read(), tree_free().
  * @tasks:  the root first, parents before their children
  * @ids:    IDs of all threads of all tasks in their own PID namespace: what B must have free
- * @netns and so on: inode numbers, of the root; all tasks have the same netns and userns
- * @one_mntns, @one_pidns: so have they these
- * @pidns_is_ours, @mntns_is_ours: so have we
- * @cgroup: of the root in the hierarchy of v2, as in /proc/PID/cgroup ("/x.service"); "": none
- * @exe:    path of the root's program; "" if it cannot be read
+ * @pidns:  inode number of the root's PID namespace; @pidns_is_ours: it is ours too
+ * @one_mntns, @one_pidns: all tasks have the same; of network and user they must
  */
 struct tree {
 	struct tree_task *tasks;
 	size_t count;
 	uint32_t *ids;
 	size_t id_count;
-	uint64_t netns, mntns, pidns, userns;
+	uint64_t pidns;
 	bool one_mntns, one_pidns;
-	bool pidns_is_ours, mntns_is_ours;
-	char *cgroup;
-	char *exe;
+	bool pidns_is_ours;
 };
 
 /**

@@ -45,7 +45,6 @@ struct sight {
 	pid_t pid;
 	int fd;
 	struct stat st;
-	unsigned int use;
 	bool written;
 	bool appended;
 };
@@ -127,7 +126,6 @@ static int add_file(struct reading *r, const struct sight *sight)
 		if (r->contents && S_ISREG(file->mode))
 			err = read_contents(sight, file);
 	}
-	file->uses |= sight->use;
 	file->written |= sight->written;
 	file->appended &= sight->appended;
 	return err;
@@ -271,9 +269,7 @@ static void read_flags(pid_t pid, int fd, struct sight *sight)
 static int on_fd(pid_t pid, int fd, const char *link, void *ctx)
 {
 	char handle[HANDLE_ROOM];
-	struct sight sight = {
-		.handle = handle, .link = link, .pid = pid, .fd = fd, .use = TREE_FILE_OPEN
-	};
+	struct sight sight = { .handle = handle, .link = link, .pid = pid, .fd = fd };
 
 	snprintf(handle, sizeof(handle), "/proc/%d/fd/%d", pid, fd);
 	if (begins_with(link, "socket:") || stat(handle, &sight.st))
@@ -282,10 +278,10 @@ static int on_fd(pid_t pid, int fd, const char *link, void *ctx)
 	return add_sight(ctx, &sight);
 }
 
-static int add_link(struct reading *r, pid_t pid, const char *name, unsigned int use)
+static int add_link(struct reading *r, pid_t pid, const char *name)
 {
 	char handle[HANDLE_ROOM], link[PATH_MAX];
-	struct sight sight = { .handle = handle, .link = link, .pid = pid, .fd = -1, .use = use };
+	struct sight sight = { .handle = handle, .link = link, .pid = pid, .fd = -1 };
 
 	snprintf(handle, sizeof(handle), "/proc/%d/%s", pid, name);
 	if (proc_link(pid, name, link, sizeof(link)) < 0 || stat(handle, &sight.st))
@@ -318,7 +314,6 @@ static int add_mapping(struct reading *r, pid_t pid, const struct mapping *map, 
 		.link = path,
 		.pid = pid,
 		.fd = -1,
-		.use = TREE_FILE_MAPPED,
 		.written = map->perms[1] == 'w' && map->perms[3] == 's',
 	};
 
@@ -359,12 +354,12 @@ static int read_maps(struct reading *r, pid_t pid)
 
 static int read_task(struct reading *r, pid_t pid)
 {
-	int err = add_link(r, pid, "cwd", TREE_FILE_CWD);
+	int err = add_link(r, pid, "cwd");
 
 	if (!err)
-		err = add_link(r, pid, "root", TREE_FILE_ROOT);
+		err = add_link(r, pid, "root");
 	if (!err)
-		err = add_link(r, pid, "exe", TREE_FILE_EXE);
+		err = add_link(r, pid, "exe");
 	return err ?: read_maps(r, pid);
 }
 

@@ -17,13 +17,6 @@ struct tree;
 #define TREE_FILE_HASHED_BYTES (16u << 20)
 #define TREE_FILE_BUILD_ID     64
 
-/* How a file is used. Bits of tree_file.uses. */
-#define TREE_FILE_OPEN	 1
-#define TREE_FILE_MAPPED 2
-#define TREE_FILE_CWD	 4
-#define TREE_FILE_ROOT	 8
-#define TREE_FILE_EXE	 16
-
 /**
  * struct tree_file - a regular file or directory (or a FIFO or symbolic link) with a path.
  * @path:     as it is looked up from the root directory of the mount namespace
@@ -40,7 +33,6 @@ struct tree_file {
 	int64_t mtime_ns;
 	dev_t dev;
 	ino_t ino;
-	unsigned int uses;
 	uint32_t build_id_len;
 	uint8_t build_id[TREE_FILE_BUILD_ID];
 	uint8_t sha256[32];

@@ -128,8 +128,6 @@ static int on_listener(const struct nlmsghdr *nlh, void *ctx)
 		.v6 = diag->idiag_family == AF_INET6,
 		.v6only = extra.v6only,
 		.device = diag->id.idiag_if,
-		.backlog = diag->idiag_wqueue,
-		.queued = diag->idiag_rqueue,
 		.has = extra.has,
 		.pid = fd->pid,
 		.fd = fd->fd,
@@ -147,14 +145,13 @@ bool tree_listener_covers(const struct tree_listener *l, const struct tcpmig_end
 	return l->local.family == local->family || (l->local.family == AF_INET6 && !l->v6only);
 }
 
-static struct tree_listener *listener_of(const struct tree_sockets *s,
-					 const struct tcpmig_endpoint *local)
+static bool has_listener(const struct tree_sockets *s, const struct tcpmig_endpoint *local)
 {
 	for (size_t i = 0; i < s->listener_count; i++) {
 		if (tree_listener_covers(&s->listeners[i], local))
-			return &s->listeners[i];
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 /* Closed by its process before the client had closed: those states have no owner in a queue. */
@@ -194,11 +191,8 @@ static struct tree_connection connection_of(const struct nlmsghdr *nlh)
 	struct tree_connection c = {
 		.inode = diag->idiag_inode,
 		.state = diag->idiag_state,
-		.v6 = diag->idiag_family == AF_INET6,
 		.device = id->idiag_if,
 		.srtt_us = extra.srtt_us,
-		.unread = diag->idiag_rqueue,
-		.unacked = diag->idiag_wqueue,
 		.has = extra.has,
 		.fd = -1,
 	};
@@ -215,18 +209,14 @@ static int on_connection(const struct nlmsghdr *nlh, void *ctx)
 	struct tree_sockets *s = r->s;
 	struct tree_connection c = connection_of(nlh);
 	const struct tree_fd *fd = take(r, diag->idiag_inode);
-	struct tree_listener *l;
 
 	if (fd) {
 		c.pid = fd->pid;
 		c.fd = fd->fd;
 		return add_connection(&s->connections, &s->connection_count, &c);
 	}
-	l = listener_of(s, &c.local);
-	if (!l)
+	if (!has_listener(s, &c.local))
 		return MNL_CB_OK;
-	if (c.state == TCP_SYN_RECV)
-		l->pending++;
 	c.owner = owner_of(diag);
 	return add_connection(&s->others_here, &s->others_here_count, &c);
 }
@@ -312,7 +302,7 @@ static int count_syn_recv(const struct nlmsghdr *nlh, void *ctx)
 	struct tcpmig_endpoint local;
 
 	diag_endpoint(&local, diag->idiag_family, diag->id.idiag_src, diag->id.idiag_sport);
-	pending->count += !!listener_of(pending->s, &local);
+	pending->count += has_listener(pending->s, &local);
 	return MNL_CB_OK;
 }
 

@@ -26,7 +26,6 @@ struct tree;
  * @local:   a v4-mapped one is IPv4; endpoint_is_any(): all addresses of its family
  * @v6:      an AF_INET6 socket; @v6only: one that takes no IPv4 (of :: only does it matter)
  * @device:  interface that it is bound to; 0: none
- * @backlog: as given to listen(); @queued: complete, not accepted yet; @pending: SYN_RECV
  * @pid, @fd: one of those that have it
  */
 struct tree_listener {
@@ -35,9 +34,6 @@ struct tree_listener {
 	bool v6;
 	bool v6only;
 	uint32_t device;
-	uint32_t backlog;
-	uint32_t queued;
-	uint32_t pending;
 	uint32_t has;
 	pid_t pid;
 	int fd;
@@ -56,8 +52,6 @@ enum tree_owner {
  * @local, @remote: v4-mapped ones are IPv4
  * @state:   TCP_ESTABLISHED and so on (netinet/tcp.h)
  * @srtt_us: smoothed round trip; 0: not known
- * @unread, @unacked: bytes in its receive and send queue
- * @v6:      an AF_INET6 socket, even where the ends are IPv4
  * @pid, @fd: one of those that have it; 0, -1: nobody in the tree
  */
 struct tree_connection {
@@ -66,11 +60,8 @@ struct tree_connection {
 	uint32_t inode;
 	enum tree_owner owner;
 	uint8_t state;
-	bool v6;
 	uint32_t device;
 	uint32_t srtt_us;
-	uint32_t unread;
-	uint32_t unacked;
 	uint32_t has;
 	pid_t pid;
 	int fd;

@@ -97,8 +97,7 @@ static void children_and_threads_are_all_there(void **state)
 		assert_true(tree_find(&t, t.tasks[i].parent) < &t.tasks[i]);
 	assert_int_equal(t.tasks[3].session, pid);
 	assert_int_equal(t.id_count, 6);
-	assert_true(t.pidns_is_ours && t.mntns_is_ours && t.one_mntns && t.one_pidns);
-	assert_non_null(strstr(t.exe, "test_tree"));
+	assert_true(t.pidns_is_ours && t.one_mntns && t.one_pidns);
 	assert_null(tree_find(&t, getpid()));
 	tree_free(&t);
 	child_stop(pid);
@@ -256,7 +255,7 @@ static void one_task_in_another_network_namespace_is_refused(void **state)
 	child_stop(pid);
 }
 
-static void another_mount_namespace_is_told(void **state)
+static void another_mount_namespace_is_no_matter(void **state)
 {
 	pid_t pid = child_in_new(CLONE_NEWNS);
 	char why[TREE_WHY];
@@ -264,7 +263,6 @@ static void another_mount_namespace_is_told(void **state)
 
 	(void)state;
 	assert_int_equal(tree_read(&t, pid, why), 0);
-	assert_false(t.mntns_is_ours);
 	assert_true(t.one_mntns);
 	tree_free(&t);
 	child_stop(pid);
@@ -380,7 +378,7 @@ int main(void)
 		cmocka_unit_test(another_network_namespace_is_refused),
 		cmocka_unit_test(another_user_namespace_is_refused),
 		cmocka_unit_test(one_task_in_another_network_namespace_is_refused),
-		cmocka_unit_test(another_mount_namespace_is_told),
+		cmocka_unit_test(another_mount_namespace_is_no_matter),
 		cmocka_unit_test(the_innermost_pid_is_the_last),
 		cmocka_unit_test(pids_of_another_namespace_are_those_in_there),
 		cmocka_unit_test(a_tracer_is_named),

@@ -159,7 +159,6 @@ static void files_are_found_with_what_they_are(void **state)
 	look_at(&look, open_files, NULL);
 
 	file = file_of(&look, in_dir("read"));
-	assert_int_equal(file->uses, TREE_FILE_OPEN);
 	assert_int_equal(file->mode, S_IFREG | 0644);
 	assert_int_equal(file->size, 3);
 	assert_true(file->hashed && !file->build_id_len && !file->written && !file->appended);
@@ -174,15 +173,12 @@ static void files_are_found_with_what_they_are(void **state)
 	file = file_of(&look, in_dir("mixed"));
 	assert_true(file->written && !file->appended);
 	file = file_of(&look, in_dir("mapped"));
-	assert_int_equal(file->uses, TREE_FILE_MAPPED);
 	assert_true(file->written);
 	assert_false(file_of(&look, in_dir("name (deleted)"))->written);
 	file = file_of(&look, dir);
-	assert_int_equal(file->uses, TREE_FILE_CWD);
 	assert_true(S_ISDIR(file->mode) && !file->hashed);
-	assert_int_equal(file_of(&look, "/")->uses, TREE_FILE_ROOT);
+	assert_true(S_ISDIR(file_of(&look, "/")->mode));
 	file = file_of(&look, self);
-	assert_int_equal(file->uses & ~TREE_FILE_MAPPED, TREE_FILE_EXE);
 	assert_true(file->build_id_len == 20 && !file->hashed && !file->written);
 	assert_int_equal(look.files.special_count, 0);
 	for (size_t i = 0; i < look.files.count; i++)
