@@ -43,27 +43,22 @@ static int send_request(struct criu_swrk *w, const CriuRpc__Req *req)
 }
 
 /* What a dump and a restore have in common. */
-static void fill_opts(CriuRpc__Opts *opts, int log_level)
+static void fill_opts(CriuRpc__Opts *opts)
 {
 	criu_rpc__opts__init(opts);
 	opts->images_dir_fd = -1;
 	opts->images_dir = CRIU_SWRK_IMAGES;
-	opts->has_log_level = log_level;
-	opts->log_level = log_level;
 	opts->has_tcp_established = opts->tcp_established = true;
 	opts->has_notify_scripts = opts->notify_scripts = true;
 	opts->has_manage_cgroups_mode = true;
 	opts->manage_cgroups_mode = CGROUPS_IGNORE;
 }
 
-static int send_opts(struct criu_swrk *w, int type, CriuRpc__Opts *opts, const char *log_file)
+static int send_opts(struct criu_swrk *w, int type, CriuRpc__Opts *opts, char *log_file)
 {
 	CriuRpc__Req req = CRIU_RPC__REQ__INIT;
 
-	if (strlen(log_file) >= sizeof(w->log_file))
-		return -ENAMETOOLONG;
-	strcpy(w->log_file, log_file);
-	opts->log_file = w->log_file;
+	w->log_file = opts->log_file = log_file;
 	req.type = type;
 	req.opts = opts;
 	return send_request(w, &req);
@@ -73,32 +68,31 @@ int criu_swrk_dump(struct criu_swrk *w, const struct criu_dump *dump)
 {
 	CriuRpc__Opts opts;
 
-	fill_opts(&opts, dump->log_level);
+	fill_opts(&opts);
+	opts.has_log_level = dump->log_level;
+	opts.log_level = dump->log_level;
 	opts.has_pid = true;
 	opts.pid = dump->pid;
 	opts.has_network_lock = true;
 	opts.network_lock = LOCK_SKIP;
 	opts.has_leave_running = opts.leave_running = dump->leave_running;
 	opts.has_shell_job = opts.shell_job = dump->shell_job;
-	opts.has_ext_unix_sk = opts.ext_unix_sk = dump->ext_unix_sk;
 	opts.has_file_locks = opts.file_locks = dump->file_locks;
 	opts.has_link_remap = opts.link_remap = dump->link_remap;
-	opts.has_tcp_skip_in_flight = opts.tcp_skip_in_flight = dump->tcp_skip_in_flight;
 	opts.has_ghost_limit = dump->ghost_limit;
 	opts.ghost_limit = dump->ghost_limit;
-	return send_opts(w, REQ_DUMP, &opts, dump->log_file ?: "dump.log");
+	return send_opts(w, REQ_DUMP, &opts, "dump.log");
 }
 
 int criu_swrk_restore(struct criu_swrk *w, const struct criu_restore *restore)
 {
 	CriuRpc__Opts opts;
 
-	fill_opts(&opts, restore->log_level);
+	fill_opts(&opts);
 	opts.has_shell_job = opts.shell_job = restore->shell_job;
-	opts.has_ext_unix_sk = opts.ext_unix_sk = restore->ext_unix_sk;
 	opts.has_file_locks = opts.file_locks = restore->file_locks;
 	opts.has_link_remap = opts.link_remap = restore->link_remap;
-	return send_opts(w, REQ_RESTORE, &opts, restore->log_file ?: "restore.log");
+	return send_opts(w, REQ_RESTORE, &opts, "restore.log");
 }
 
 /* A writer is there, so criu's open() does not wait, but its read() does; and if we end, that reads

@@ -31,32 +31,24 @@ struct criu_swrk;
  * @pid:       root of the tree, as seen in the place where criu runs
  * @log_level: 0: as CRIU has it (2, warnings); 4: all, which takes a third longer where there are
  *             1,000 connections
- * @log_file:  plain name, made in the images directory; NULL: dump.log
  * @leave_running: the tree goes on after the dump instead of being killed
  * @shell_job: its session or group leader, or its terminal, are outside the tree
- * @tcp_skip_in_flight: leave out connections that nobody has accepted; else CRIU refuses
  * @ghost_limit: bytes of a file without a name that go into the images; 0: as CRIU has it (1 MiB)
  * The network is never locked by CRIU: that is the fence's part. cgroups are ignored.
  */
 struct criu_dump {
 	pid_t pid;
 	int log_level;
-	const char *log_file;
 	bool leave_running;
 	bool shell_job;
-	bool ext_unix_sk;
 	bool file_locks;
 	bool link_remap;
-	bool tcp_skip_in_flight;
 	uint32_t ghost_limit;
 };
 
-/** struct criu_restore - as struct criu_dump; log_file: restore.log if NULL. */
+/** struct criu_restore - as struct criu_dump. */
 struct criu_restore {
-	int log_level;
-	const char *log_file;
 	bool shell_job;
-	bool ext_unix_sk;
 	bool file_locks;
 	bool link_remap;
 };
@@ -108,10 +100,16 @@ struct criu_event {
 struct criu_swrk *criu_swrk_start(const char *criu, const struct tree_place *place,
 				  bool for_restore, int images_fd, char why[CRIU_WHY_BYTES]);
 
-/** criu_swrk_dump() - begin a dump, into an empty images directory. Return: 0 or -errno. */
+/**
+ * criu_swrk_dump() - begin a dump, into an empty images directory, where its log is dump.log.
+ * Return: 0 or -errno.
+ */
 int criu_swrk_dump(struct criu_swrk *w, const struct criu_dump *dump);
 
-/** criu_swrk_restore() - begin a restore, from the images directory. Return: 0 or -errno. */
+/**
+ * criu_swrk_restore() - begin a restore, from the images directory, where its log is restore.log.
+ * Return: 0 or -errno.
+ */
 int criu_swrk_restore(struct criu_swrk *w, const struct criu_restore *restore);
 
 /**

@@ -235,9 +235,9 @@ static size_t read_tail(int fd, char text[TAIL_BYTES + 1])
 
 static bool why_by_log(const struct criu_swrk *w, char why[CRIU_WHY_BYTES])
 {
-	_cleanup_close_ int fd = *w->log_file ? openat(w->images_fd, w->log_file,
-						       O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
-					      : -1;
+	_cleanup_close_ int fd = w->log_file ? openat(w->images_fd, w->log_file,
+						      O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+					     : -1;
 	char text[TAIL_BYTES + 1];
 
 	return read_tail(fd, text) && criu_log_reason(text, why, CRIU_WHY_BYTES);

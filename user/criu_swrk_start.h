@@ -19,7 +19,7 @@
  * @hold_fd:   the FIFO that it reads or will read, to write; -1: it is not held
  * @reader_fd: the same, to read, when it is filled
  * @perf_fd:   keeps the kernel ready for hardware breakpoints, while this is open; -1: not
- * @log_file:  in the images directory; "": none yet
+ * @log_file:  in the images directory; NULL: none yet
  */
 struct criu_swrk {
 	pid_t pid;
@@ -31,7 +31,7 @@ struct criu_swrk {
 	int hold_fd;
 	int reader_fd;
 	int perf_fd;
-	char log_file[64];
+	const char *log_file;
 };
 
 /**
