@@ -84,9 +84,6 @@ int fence_add_listener(struct fence *f, const struct tcpmig_endpoint *local, boo
  */
 int fence_add_flows(struct fence *f, const struct fence_flow *flows, size_t count);
 
-/** fence_remove_flow() - Return: 0; -ENOENT: not in this record; -errno. */
-int fence_remove_flow(struct fence *f, const struct fence_flow *flow);
-
 /**
  * fence_set() - one store, whatever the number of flows. Takes effect with the next packet.
  *

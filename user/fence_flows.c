@@ -42,17 +42,6 @@ static int owner(const struct fence *f, int err, __u32 ref)
 	return fence_record_has_ref(&f->tables, ref) ? -EBUSY : 0;
 }
 
-static int owner_of_flow(const struct fence *f, const struct fence_flow *flow)
-{
-	struct tcpmig_flow_key key;
-	__u32 ref = 0;
-	int err = key_of(flow, &key);
-
-	if (!err)
-		err = fence_tables_get_flow(&f->tables, &key, &ref);
-	return err == -EINVAL ? err : owner(f, err, ref);
-}
-
 static int owner_of_listener(const struct fence *f, const struct tcpmig_endpoint *local)
 {
 	__u32 ref = 0;
@@ -145,24 +134,6 @@ int fence_add_flows(struct fence *f, const struct fence_flow *flows, size_t coun
 	if (err)
 		return err;
 	err = add_flows(f, flows, count);
-	fence_record_unlock(f);
-	return err;
-}
-
-int fence_remove_flow(struct fence *f, const struct fence_flow *flow)
-{
-	struct tcpmig_flow_key key;
-	int err = key_of(flow, &key), mine;
-
-	if (!err)
-		err = fence_record_lock(f);
-	if (err)
-		return err;
-	mine = owner_of_flow(f, flow);
-	if (mine == 1)
-		err = fence_tables_del_flow(&f->tables, &key);
-	else
-		err = !mine || mine == -EBUSY ? -ENOENT : mine;
 	fence_record_unlock(f);
 	return err;
 }

@@ -135,12 +135,6 @@ int fence_tables_unpin(int dir_fd)
 	return 0;
 }
 
-int fence_tables_get_flow(const struct fence_tables *t, const struct tcpmig_flow_key *key,
-			  __u32 *ref)
-{
-	return lookup(t, F_FLOWS, key, ref);
-}
-
 int fence_tables_set_flows(const struct fence_tables *t, const struct tcpmig_flow_key *keys,
 			   size_t count, __u32 ref)
 {

@@ -54,8 +54,6 @@ int fence_tables_set_flows(const struct fence_tables *t, const struct tcpmig_flo
 			   size_t count, __u32 ref);
 
 /* Return: 0; -ENOENT for what is not there; -E2BIG: full; another -errno. */
-int fence_tables_get_flow(const struct fence_tables *t, const struct tcpmig_flow_key *key,
-			  __u32 *ref);
 int fence_tables_del_flow(const struct fence_tables *t, const struct tcpmig_flow_key *key);
 
 int fence_tables_get_listener(const struct fence_tables *t, const struct tcpmig_endpoint *local,

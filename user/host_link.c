@@ -37,7 +37,6 @@ struct host_link {
 	struct control_stream stream;
 	struct tls_peer peer;
 	struct tcpmig_endpoint remote, local;
-	char software[MESSAGE_TEXT_MAX];
 	bool failed;
 	uint64_t start_ms;
 	uint64_t sent;
@@ -232,7 +231,6 @@ static int call_hello(struct host_link *link, uint64_t end_ms, char *why)
 	err = host_call(link, &req, &answer, end_ms, why);
 	if (err)
 		return err;
-	snprintf(link->software, sizeof(link->software), "%s", answer->software);
 	if (answer->version && answer->version != HOST_VERSION)
 		return refuse(link, -EPROTONOSUPPORT, why,
 			      "it speaks version %u of the protocol, we %d", answer->version,
@@ -258,7 +256,6 @@ static int answer_hello(struct host_link *link, const char *denied, uint64_t end
 	if (req->body_case != TCPMIG_HOST__REQUEST__BODY_HELLO)
 		return wrong_message(link, -EBADMSG, "request", "expected HELLO", why);
 	version = req->hello->version;
-	snprintf(link->software, sizeof(link->software), "%s", req->hello->software);
 	answer.id = req->id;
 	answer.version = HOST_VERSION;
 	answer.software = "tcpmig-bpf " TCPMIG_VERSION;
@@ -422,11 +419,6 @@ const struct tcpmig_endpoint *host_link_remote(const struct host_link *link)
 const struct tcpmig_endpoint *host_link_local(const struct host_link *link)
 {
 	return &link->local;
-}
-
-const char *host_link_software(const struct host_link *link)
-{
-	return link->software;
 }
 
 int host_link_fd(const struct host_link *link)

@@ -44,9 +44,6 @@ const struct tls_peer *host_link_peer(const struct host_link *link);
 const struct tcpmig_endpoint *host_link_remote(const struct host_link *link);
 const struct tcpmig_endpoint *host_link_local(const struct host_link *link);
 
-/** host_link_software() - what the other side has called itself in HELLO. */
-const char *host_link_software(const struct host_link *link);
-
 /** host_link_fd() - to poll() for POLLIN, unless host_link_pending(). */
 int host_link_fd(const struct host_link *link);
 

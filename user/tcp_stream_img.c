@@ -152,8 +152,7 @@ static int add_stream(const struct img_socket *sk, void *ctx)
 		all->at = stream;
 	}
 	stream = &all->at[all->count++];
-	*stream =
-		(struct tcp_stream){ .local = sk->local, .remote = sk->remote, .state = sk->state };
+	*stream = (struct tcp_stream){ .local = sk->local, .remote = sk->remote };
 	err = read_stream(r, sk->ino, sk->state, &stream->seq);
 	if (!err)
 		*r->why = FILES_DAMAGED;

@@ -34,13 +34,11 @@ struct bytes;
  * struct tcp_stream - a connection.
  * @local, @remote: v4-mapped ones as IPv4; as in files.img, so before a rewrite those of A
  * @seq:   of its socket
- * @state: as in <netinet/tcp.h>: ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING
  */
 struct tcp_stream {
 	struct tcpmig_endpoint local;
 	struct tcpmig_endpoint remote;
 	struct message_sequences seq;
-	int state;
 };
 
 struct tcp_streams {
