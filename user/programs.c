@@ -4,10 +4,10 @@
 #include <net/ethernet.h>
 #include <net/if_arp.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "cleanup.h"
 #include "programs.h"
+#include "settle.h"
 #include "tables.h"
 #include "tcpmig.skel.h"
 #include "tcpmig_plain.skel.h"
@@ -27,17 +27,10 @@ int programs_l2_len(int type)
 }
 
 /*
- * There a program may be interrupted by another on its CPU, and the cache is not made for it;
- * and the verifier takes no bpf_timer.
+ * The two skeletons are two types, and that is all the difference between these two. On PREEMPT_RT
+ * a program may be interrupted by another on its CPU, and the cache is not made for it; and the
+ * verifier takes no bpf_timer.
  */
-static bool kernel_is_realtime(void)
-{
-	struct utsname name;
-
-	return uname(&name) || strstr(name.version, "PREEMPT_RT");
-}
-
-/* The two skeletons are two types, and that is all the difference between these two. */
 static int open_full(struct programs *p, int l2_len)
 {
 	struct tcpmig *skel = tcpmig__open();

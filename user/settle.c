@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <linux/membarrier.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -9,8 +8,7 @@
 
 #include "settle.h"
 
-/* There softirqs, and with them tc programs, can be preempted. */
-static bool kernel_is_realtime(void)
+bool kernel_is_realtime(void)
 {
 	struct utsname name;
 

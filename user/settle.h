@@ -3,6 +3,11 @@
 #ifndef TCPMIG_SETTLE_H
 #define TCPMIG_SETTLE_H
 
+#include <stdbool.h>
+
+/** kernel_is_realtime() - PREEMPT_RT: softirqs, and with them tc programs, can be preempted. */
+bool kernel_is_realtime(void);
+
 /**
  * settle_programs() - wait until no tc program runs any more that had begun before the call: what
  * has been stored before it, all that run now see, and what they let pass, TCP has had.
