@@ -297,6 +297,7 @@ SAN_SRC += user/netlink_diag.c
 SAN_SRC += user/netlink_socks.c
 SAN_SRC += user/pki.c
 SAN_SRC += user/policy.c
+SAN_SRC += user/poll_until.c
 SAN_SRC += user/preflight.c
 SAN_SRC += user/preflight_files.c
 SAN_SRC += user/preflight_hosts.c

@@ -12,6 +12,7 @@
 #include "criu_rpc.pb-c.h"
 #include "criu_swrk.h"
 #include "criu_swrk_start.h"
+#include "poll_until.h"
 
 /* Types of requests and answers. */
 enum { REQ_DUMP = 1, REQ_RESTORE = 2, REQ_NOTIFY = 6, REQ_VERSION = 10 };
@@ -197,23 +198,6 @@ static enum criu_at stage_of(const char *script)
 	return CRIU_AT_OTHER;
 }
 
-static int wait_readable(int fd, uint64_t end_ms)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-	for (;;) {
-		uint64_t now = clock_mono_ms();
-		int ready = poll(&poll_fd, 1, now < end_ms ? (int)(end_ms - now) : 0);
-
-		if (ready > 0)
-			return 0;
-		if (!ready)
-			return -ETIMEDOUT;
-		if (errno != EINTR)
-			return -errno;
-	}
-}
-
 /* Return: to be freed; NULL with *@err: 0: criu has closed the socket, -errno. */
 static CriuRpc__Resp *receive(struct criu_swrk *w, uint64_t end_ms, int *err)
 {
@@ -222,10 +206,11 @@ static CriuRpc__Resp *receive(struct criu_swrk *w, uint64_t end_ms, int *err)
 	CriuRpc__Resp *resp;
 	ssize_t len;
 
-	*err = wait_readable(w->socket, w->reader_fd < 0 || end_ms < soon_ms ? end_ms : soon_ms);
+	*err = poll_until(w->socket, POLLIN,
+			  w->reader_fd < 0 || end_ms < soon_ms ? end_ms : soon_ms);
 	if (*err == -ETIMEDOUT && w->reader_fd >= 0 && end_ms > soon_ms) {
 		forget_hold(w);
-		*err = wait_readable(w->socket, end_ms);
+		*err = poll_until(w->socket, POLLIN, end_ms);
 	}
 	if (*err)
 		return NULL;

@@ -17,6 +17,7 @@
 #include "clocks.h"
 #include "criu_log.h"
 #include "criu_swrk_start.h"
+#include "poll_until.h"
 
 /* Descriptors of criu. */
 enum { FD_OUT = 1, FD_ERR, FD_SOCKET, FD_IMAGES, FD_END };
@@ -167,17 +168,9 @@ struct criu_swrk *criu_swrk_start(const char *criu, const struct tree_place *pla
 /* Return: has it ended? */
 static bool wait_for_end(struct criu_swrk *w, uint64_t end_ms)
 {
-	struct pollfd poll_fd = { .fd = w->pid_fd, .events = POLLIN };
-	int ready;
-
 	if (w->pid <= 0)
 		return true;
-	do {
-		uint64_t now = clock_mono_ms();
-
-		ready = poll(&poll_fd, 1, now < end_ms ? (int)(end_ms - now) : 0);
-	} while (ready < 0 && errno == EINTR);
-	if (ready <= 0)
+	if (poll_until(w->pid_fd, POLLIN, end_ms))
 		return false;
 	waitpid(w->pid, &w->status, 0);
 	w->pid = 0;

@@ -12,6 +12,7 @@
 
 #include "cleanup.h"
 #include "clocks.h"
+#include "poll_until.h"
 #include "run.h"
 
 static void child(const char *const argv[], int out, pid_t parent)
@@ -30,24 +31,6 @@ static void child(const char *const argv[], int out, pid_t parent)
 	_exit(127);
 }
 
-static int left_ms(uint64_t end)
-{
-	uint64_t now = clock_mono_ms();
-
-	return now < end ? (int)(end - now) : 0;
-}
-
-static bool readable_until(int fd, uint64_t end)
-{
-	struct pollfd wanted = { .fd = fd, .events = POLLIN };
-	int n;
-
-	do
-		n = poll(&wanted, 1, left_ms(end));
-	while (n < 0 && errno == EINTR);
-	return n > 0;
-}
-
 /* Until it closes its end. What there is no room for is read all the same: it shall not wait. */
 static bool read_until(int fd, uint64_t end, char *output, size_t size)
 {
@@ -56,7 +39,7 @@ static bool read_until(int fd, uint64_t end, char *output, size_t size)
 	ssize_t n = 1;
 
 	output[0] = 0;
-	while (n > 0 && readable_until(fd, end)) {
+	while (n > 0 && !poll_until(fd, POLLIN, end)) {
 		bool room = used < size - 1;
 
 		n = read(fd, room ? output + used : rest, room ? size - 1 - used : sizeof(rest));
@@ -71,7 +54,7 @@ static bool read_until(int fd, uint64_t end, char *output, size_t size)
 static int wait_until(pid_t pid, uint64_t end)
 {
 	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
-	bool in_time = pidfd >= 0 && readable_until(pidfd, end);
+	bool in_time = pidfd >= 0 && !poll_until(pidfd, POLLIN, end);
 	int status;
 
 	if (!in_time)

@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 
 #include "cleanup.h"
+#include "clocks.h"
+#include "poll_until.h"
 #include "tree_place.h"
 #include "tree_place_init.h"
 
@@ -150,17 +152,13 @@ failed:
 /* Return: 0, or -errno with *@why. */
 static int wait_until_ready(int leash, const char **why)
 {
-	struct pollfd poll_fd = { .fd = leash, .events = POLLIN };
+	int err = poll_until(leash, POLLIN, clock_mono_ms() + READY_MS);
 	struct failure failure = {};
 	ssize_t len;
-	int ready;
 
-	do
-		ready = poll(&poll_fd, 1, READY_MS);
-	while (ready < 0 && errno == EINTR);
 	*why = "its init does not answer";
-	if (ready <= 0)
-		return ready ? -errno : -ETIMEDOUT;
+	if (err)
+		return err;
 	len = recv(leash, &failure, sizeof(failure), 0);
 	if (len == TREE_PLACE_READY_BYTES)
 		return 0;
@@ -267,17 +265,12 @@ pid_t tree_place_fork(const struct tree_place *place, bool into_tree_cgroup)
 
 int tree_place_end(struct tree_place *place, int timeout_ms)
 {
-	struct pollfd poll_fd = { .fd = place->init_fd, .events = POLLIN };
-	int ready = 0, err = 0;
+	int err = 0;
 
 	if (pidfd_send_signal(place->init_fd, SIGKILL, NULL, 0) && errno != ESRCH)
 		err = -errno;
-	if (!err) {
-		do
-			ready = poll(&poll_fd, 1, timeout_ms);
-		while (ready < 0 && errno == EINTR);
-		err = ready < 0 ? -errno : ready ? 0 : -ETIMEDOUT;
-	}
+	if (!err)
+		err = poll_until(place->init_fd, POLLIN, clock_mono_ms() + timeout_ms);
 	if (!err)
 		waitid(P_PIDFD, place->init_fd, &(siginfo_t){}, WEXITED); /* if it is our child */
 	tree_place_close(place);
