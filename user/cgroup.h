@@ -70,8 +70,10 @@ int cgroup_plan(struct cgroup *cg, pid_t root, const uint8_t uuid[16], const cha
  */
 int cgroup_enter(struct cgroup *cg, pid_t root, const char **why);
 
-/** cgroup_open() - one that cgroup_enter() has made, maybe in an earlier life. Return: 0; -ENOENT.
- */
+/** cgroup_make() - only the directory, if it is not there. Return: 0; -errno. */
+int cgroup_make(const struct cgroup *cg);
+
+/** cgroup_open() - one that has been made, maybe in an earlier life. Return: 0; -ENOENT; -errno. */
 int cgroup_open(struct cgroup *cg);
 
 /** cgroup_has_only() - nothing in it but the tree of @root, and all of that? Return: 1, 0, -errno.

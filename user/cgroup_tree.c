@@ -200,7 +200,7 @@ static int move_all(const struct cgroup *cg, pid_t root)
 	return moved > 0 ? -ETIME : moved;
 }
 
-static int make(struct cgroup *cg)
+int cgroup_make(const struct cgroup *cg)
 {
 	char full[PATH_MAX];
 	int err = cgroup_full_path(cg->path, full);
@@ -212,7 +212,7 @@ static int make(struct cgroup *cg)
 
 int cgroup_enter(struct cgroup *cg, pid_t root, const char **why)
 {
-	int only, err = cg->made ? make(cg) : 0;
+	int only, err = cg->made ? cgroup_make(cg) : 0;
 
 	if (err)
 		return set_why(why, "a cgroup cannot be made", err);

@@ -29,32 +29,28 @@
 #define COPY_ENDS_MS 2000
 #define CGROUP_MS    1000 /* until who was killed is gone */
 
-/* Below our own: what limits us limits what came to us. */
-static int cgroup_path(const struct host_session *s, char path[PATH_MAX])
+/* Below our own: what limits us limits what came to us. @cg has @path, which is not to be freed. */
+static int cgroup_of_tree(const struct host_session *s, char path[PATH_MAX], struct cgroup *cg)
 {
-	char name[MESSAGE_UUID_STRLEN], mount[PATH_MAX];
+	char name[MESSAGE_UUID_STRLEN];
 	_cleanup_free_ char *own = NULL;
-	int err = cgroup_mount(mount), len;
+	int err = cgroup_of(getpid(), &own), len;
 
-	if (!err)
-		err = cgroup_of(getpid(), &own);
 	if (err)
 		return err;
-	len = snprintf(path, PATH_MAX, "%s%s/tcpmig-tree-%s", mount, strcmp(own, "/") ? own : "",
+	*cg = (struct cgroup){ .path = path, .made = true, .fd = -1 };
+	len = snprintf(path, PATH_MAX, "%s/tcpmig-tree-%s", strcmp(own, "/") ? own : "",
 		       message_uuid_text(s->record.r->uuid.data, name));
 	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
 void host_cgroup_remove(const struct host_session *s)
 {
-	const struct timespec pause = { .tv_nsec = 5000000 };
-	uint64_t end_ms = clock_mono_ms() + CGROUP_MS;
 	char path[PATH_MAX];
+	struct cgroup cg;
 
-	if (cgroup_path(s, path))
-		return;
-	while (rmdir(path) && errno == EBUSY && clock_mono_ms() < end_ms)
-		nanosleep(&pause, NULL);
+	if (!cgroup_of_tree(s, path, &cg))
+		cgroup_remove(&cg, CGROUP_MS);
 }
 
 static void close_cgroup(struct host_session *s)
@@ -67,15 +63,10 @@ static void close_cgroup(struct host_session *s)
 static int open_cgroup(struct host_session *s)
 {
 	char path[PATH_MAX];
-	int err = cgroup_path(s, path);
-	int fd;
+	struct cgroup cg;
+	int err = cgroup_of_tree(s, path, &cg) ?: cgroup_make(&cg) ?: cgroup_open(&cg);
 
-	if (!err && mkdir(path, 0755) && errno != EEXIST)
-		err = -errno;
-	if (err)
-		return host_fail(s, err, "cannot make a cgroup for it: %s", strerror(-err));
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? host_fail(s, -errno, "'%s': %s", path, strerror(errno)) : fd;
+	return err ? host_fail(s, err, "cannot make a cgroup for it: %s", strerror(-err)) : cg.fd;
 }
 
 int host_place(struct host_session *s)
